@@ -20,7 +20,7 @@ $(MAKECMDGOALS):
 
 else
 
-.PHONY: help setup build stage demo demo-stop example test test-all test-crates test-postgres test-e2e test-citus bench bench-search bench-tracking bench-queue bench-board bench-peers bench-quality test-corpus test-amx sanitize fuzz chaos sqlsmith install package test-package extension-image-tree lint check-arm64 freeze-release clean
+.PHONY: help setup build stage demo demo-stop example test test-all test-crates test-postgres test-e2e test-citus bench bench-search bench-tracking bench-queue bench-board bench-scale bench-peers bench-embedders bench-quality test-corpus test-amx sanitize fuzz chaos sqlsmith install package test-package extension-image-tree lint check-arm64 freeze-release clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' Makefile | expand -t 23
@@ -81,8 +81,14 @@ bench-queue: setup ## Print how soon an import is claimed behind QUEUED=100000 o
 bench-board: setup ## Print time and memory of the import of a board of PINS=20000 pins (release profile)
 	@PINS=$(PINS) tools/bench board
 
+bench-scale: setup ## Print statements, views and VACUUM with ACCOUNTS=100000 and PINS=10000000 (release profile; 8 GB of disk)
+	@ACCOUNTS=$(ACCOUNTS) PINS=$(PINS) tools/bench scale
+
 bench-peers: ## Compare the model with other engines (QUICK=1 for one round; installs 3 GB of Python packages once)
 	@tests/peers/run
+
+bench-embedders: ## Print how work is spread over 1 to 8 embedders of other machines (a fixed time per image)
+	@tools/bench embedders
 
 bench-quality: setup ## Measure the quality of recommendations against known answers (docs/quality.md)
 	@tools/bench-quality

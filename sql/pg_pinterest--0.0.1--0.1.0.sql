@@ -53,6 +53,32 @@ CREATE FUNCTION pinterest_import_board(
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'pinterest_import_board_keeping_wrapper';
 
+-- What workers and views read of many accounts: see sql/tables.sql.
+ALTER TABLE pinterest.token ADD COLUMN dormant_generation pg_catalog.int8;
+COMMENT ON COLUMN pinterest.token.dormant_generation IS 'The generation with which the account became needs_reauth: no worker refreshes it or warns of its expiry';
+UPDATE pinterest.token t SET dormant_generation = t.generation FROM pinterest.account a
+    WHERE a.account_id OPERATOR(pg_catalog.=) t.account_id AND a.status OPERATOR(pg_catalog.=) 'needs_reauth';
+CREATE INDEX token_refresh ON pinterest.token (refresh_after) WHERE refresh_token IS NOT NULL AND dormant_generation IS DISTINCT FROM generation;
+CREATE INDEX token_lapse ON pinterest.token (refresh_expires_at) WHERE refresh_token IS NOT NULL AND dormant_generation IS DISTINCT FROM generation;
+CREATE INDEX token_lapse_of_access ON pinterest.token (access_expires_at) WHERE refresh_token IS NULL AND dormant_generation IS DISTINCT FROM generation;
+CREATE INDEX token_attempt ON pinterest.token (account_id) WHERE attempt_by IS NOT NULL;
+CREATE INDEX token_generations ON pinterest.token ((GREATEST(generation, consent)));
+CREATE INDEX board_confirmed ON pinterest.board ((COALESCE(confirmed_at, '-infinity')));
+CREATE INDEX pin_image_model ON pinterest.pin_image (model_id, account_id) WHERE model_id IS NOT NULL;
+CREATE INDEX import_finished ON pinterest.import (finished_at) WHERE finished_at IS NOT NULL;
+ALTER POLICY own ON pinterest.board
+    USING (EXISTS (SELECT FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) board.account_id));
+ALTER POLICY own ON pinterest.board_section
+    USING (EXISTS (SELECT FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) board_section.account_id));
+ALTER POLICY own ON pinterest.pin
+    USING (EXISTS (SELECT FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) pin.account_id));
+ALTER POLICY own ON pinterest.pin_image
+    USING (EXISTS (SELECT FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) pin_image.account_id));
+ALTER POLICY own ON pinterest.import
+    USING (EXISTS (SELECT FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) import.account_id));
+ALTER POLICY own ON pinterest.import_outcome
+    USING (EXISTS (SELECT FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) import_outcome.account_id));
+
 -- Statistics.
 CREATE FUNCTION @extschema@.pinterest_stat_reset(view text DEFAULT NULL) RETURNS void
 LANGUAGE c PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'pinterest_stat_reset_wrapper';
@@ -83,6 +109,12 @@ CREATE FUNCTION pinterest.read_stat_embedder(
     OUT batch_time double precision, OUT busy_rejections bigint, OUT starts bigint, OUT deaths bigint, OUT loaded boolean,
     OUT model text, OUT "precision" text, OUT untrained boolean, OUT stats_reset timestamptz)
 RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'read_stat_embedder_wrapper';
+
+CREATE FUNCTION pinterest.read_stat_embedders(
+    OUT embedder text, OUT address text, OUT state text, OUT problem text, OUT "precision" text, OUT kernels text,
+    OUT images bigint, OUT texts bigint, OUT failures bigint, OUT in_flight bigint, OUT images_per_second double precision,
+    OUT round_trip_time double precision)
+RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 4 AS 'MODULE_PATHNAME', 'read_stat_embedders_wrapper';
 
 CREATE FUNCTION pinterest.read_stat_refreshes(
     OUT succeeded bigint, OUT failed bigint, OUT rejected bigint, OUT last_success timestamptz, OUT last_failure timestamptz,
@@ -176,6 +208,24 @@ COMMENT ON COLUMN pinterest.stat_embedder."precision" IS 'The precision in which
 COMMENT ON COLUMN pinterest.stat_embedder.untrained IS 'Whether its weights are random numbers, so that rankings reflect colour and texture, not meaning';
 COMMENT ON COLUMN pinterest.stat_embedder.stats_reset IS 'When the counters began at 0; NULL, as all counters: they are not kept, see pinterest_doctor()';
 
+CREATE VIEW pinterest.stat_embedders AS
+SELECT s.embedder, s.address, s.state, s.problem, s."precision", s.kernels, s.images, s.texts, s.failures, s.in_flight,
+       s.images_per_second, s.round_trip_time
+FROM pinterest.read_stat_embedders() s;
+COMMENT ON VIEW pinterest.stat_embedders IS 'The embedders that work is spread over, as they are now: one row each. No rows while pinterest.embedders is local, or the embedder does not run';
+COMMENT ON COLUMN pinterest.stat_embedders.embedder IS 'The name in pinterest.embedders';
+COMMENT ON COLUMN pinterest.stat_embedders.address IS 'The address, of which a name may have several; NULL: this machine, or a name without an address';
+COMMENT ON COLUMN pinterest.stat_embedders.state IS 'ready: it is used; other model, unreachable, failed: it is not; connecting, loading: it is not yet';
+COMMENT ON COLUMN pinterest.stat_embedders.problem IS 'Why it is not used';
+COMMENT ON COLUMN pinterest.stat_embedders."precision" IS 'The precision in which it computes';
+COMMENT ON COLUMN pinterest.stat_embedders.kernels IS 'The code that multiplies its matrices';
+COMMENT ON COLUMN pinterest.stat_embedders.images IS 'Images that it has answered since the program that spreads the work started';
+COMMENT ON COLUMN pinterest.stat_embedders.texts IS 'Texts that it has answered';
+COMMENT ON COLUMN pinterest.stat_embedders.failures IS 'Requests that it did not answer, and that others got, and connections to it that were lost';
+COMMENT ON COLUMN pinterest.stat_embedders.in_flight IS 'Requests that it has now';
+COMMENT ON COLUMN pinterest.stat_embedders.images_per_second IS 'Its recent speed for this server; less than its own if other servers use it';
+COMMENT ON COLUMN pinterest.stat_embedders.round_trip_time IS 'The time to it and back, in milliseconds';
+
 CREATE VIEW pinterest.stat_refreshes AS
 SELECT s.succeeded, s.failed, s.rejected, s.last_success, s.last_failure, s.accounts_connected, s.accounts_needs_reauth,
        s.accounts_uncertain, s.next_expiry, s.stats_reset
@@ -219,6 +269,51 @@ COMMENT ON COLUMN pinterest.stat_workers.paused_since IS 'When pinterest_pause_w
 COMMENT ON COLUMN pinterest.stat_workers.slots IS 'max_worker_processes';
 COMMENT ON COLUMN pinterest.stat_workers.slots_used IS 'Background workers of all databases and extensions that run now, parallel queries included';
 COMMENT ON COLUMN pinterest.stat_workers.last_refusal IS 'When no slot was free for a worker of any database the last time; NULL: never since the server started';
+
+-- The constants are measured: docs/scale.md has each of them, and how it was measured. All are of one type, so that each
+-- operator is the server's own.
+CREATE FUNCTION @extschema@.pinterest_sizing(
+    accounts bigint, pins_per_account bigint, boards_per_account integer DEFAULT 4, sync_every interval DEFAULT '1 day',
+    new_pins_per_day double precision DEFAULT 1, keep_images text DEFAULT 'none', tier text DEFAULT 'standard',
+    images_per_second double precision DEFAULT 32, image_bytes double precision DEFAULT 50000, venues bigint DEFAULT 0)
+RETURNS TABLE (item text, value double precision, unit text, arithmetic text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT s.item, s.value, s.unit, s.arithmetic
+    FROM (SELECT $1::float8 AS accounts, $2::float8 AS pins_each, $3::float8 AS boards_each, extract(epoch FROM $4)::float8 AS every,
+                 $5 AS new_each, NULLIF($8, 0::float8) AS speed, $9 AS image, $10::float8 AS venues) AS a
+    CROSS JOIN (SELECT 86400::float8 AS day, 1000000000::float8 AS gb, 250::float8 AS page, 5800::float8 AS pin, 14000::float8 AS thumbnail,
+                       1.05::float8 AS original, 1500::float8 AS account, 240::float8 AS board, 730::float8 AS import, 400::float8 AS index,
+                       2700::float8 AS venue, 2::float8 AS two, 365::float8 AS year, 20::float8 AS refresh, 1000::float8 AS trial,
+                       1440000::float8 AS standard) AS c
+    CROSS JOIN LATERAL (SELECT a.accounts * a.pins_each AS pins, a.accounts * a.boards_each AS boards, a.accounts * a.new_each AS new_pins,
+                               a.accounts * a.boards_each * c.day / NULLIF(a.every, 0::float8) AS syncs) AS n
+    CROSS JOIN LATERAL (
+        SELECT CASE $6 WHEN 'none' THEN 0::float8 WHEN 'thumbnails' THEN c.thumbnail
+                       WHEN 'originals' THEN c.thumbnail + c.original * a.image END AS kept,
+               CASE $7 WHEN 'trial' THEN c.trial WHEN 'standard' THEN NULLIF(a.accounts, 0::float8) * c.standard END AS allowed,
+               n.boards * c.two + n.pins / c.page AS first, n.syncs + LEAST(n.new_pins, n.syncs) * c.two AS daily) AS r
+    CROSS JOIN LATERAL (VALUES
+        (1, 'pins', n.pins, 'pins', 'accounts * pins_per_account'),
+        (2, 'disk: pins, images and vectors', n.pins * c.pin / c.gb, 'GB', 'pins * 5,800 bytes'),
+        (3, 'disk: kept images', n.pins * r.kept / c.gb, 'GB', 'pins * 14,000 bytes for a thumbnail, and 1.05 * image_bytes for an original'),
+        (4, 'disk: accounts and boards', (a.accounts * c.account + n.boards * c.board) / c.gb, 'GB', 'accounts * 1,500 bytes + boards * 240 bytes'),
+        (5, 'disk: imports of a year', n.syncs * c.year * c.import / c.gb, 'GB', 'imports a day * 365 * 730 bytes; less with pinterest.retention'),
+        (6, 'memory: indexes of pins and images', n.pins * c.index / c.gb, 'GB', 'pins * 400 bytes; what shared_buffers and the page cache should hold'),
+        (7, 'memory: index of venues', a.venues * c.venue / c.gb, 'GB', 'venues * 2,700 bytes: an HNSW index on vector(512)'),
+        (8, 'imports a day', n.syncs, 'imports', 'accounts * boards_per_account / sync_every'),
+        (9, 'refreshes a day', a.accounts / c.refresh, 'requests', 'accounts / 20 days'),
+        (10, 'requests a day', r.daily, 'requests', 'imports a day, and 2 more for each board with new pins'),
+        (11, 'requests that Pinterest allows a day', r.allowed, 'requests', 'trial: 1,000 for the app; standard: 1,440,000 for each account'),
+        (12, 'share of the quota', r.daily / r.allowed, NULL, 'requests a day / requests that Pinterest allows a day; above 1, sync_every has to be longer'),
+        (13, 'first imports: requests', r.first, 'requests', '2 for each board + pins / 250'),
+        (14, 'first imports: days of quota', r.first / r.allowed, 'days', 'requests of the first imports / requests that Pinterest allows a day'),
+        (15, 'first imports: downloads', n.pins * a.image / c.gb, 'GB', 'pins * image_bytes'),
+        (16, 'first imports: time of one core', n.pins / a.speed / c.day, 'days', 'pins / images_per_second'),
+        (17, 'new pins: cores of embedders', n.new_pins / a.speed / c.day, 'cores', 'accounts * new_pins_per_day / 86,400 / images_per_second')
+    ) AS s(place, item, value, unit, arithmetic)
+    ORDER BY s.place;
+END;
 
 CREATE OR REPLACE VIEW pinterest.functions AS
 SELECT f.level, f.function, f.description
@@ -301,6 +396,8 @@ FROM (VALUES
      'Groups of equal or similar images of a board: with the same bytes as the first image of the group, or within the threshold (cosine distance) of it'),
     ('reader', 'pinterest_gallery(text, json, text, boolean, bigint)',
      'One HTML page that shows a board''s images by theme, the rows that json_agg() made of a query (title or name, image, link, rank, score, distance, theme, because; other members as small facts), or both. Images are linked; with embed, stored images are part of the page. Save it with psql -At -o page.html'),
+    ('reader', 'pinterest_sizing(bigint, bigint, integer, interval, double precision, text, text, double precision, double precision, bigint)',
+     'What this many accounts need, line by line: disk, memory, requests to Pinterest and its quota, and the time of the embedder, with the arithmetic. keep_images and tier are written as for pinterest_import_board() and pinterest_register_app(); with other words, the lines that depend on them are NULL. images_per_second is that of one core, image_bytes the mean size of a downloaded image'),
     ('user', 'pinterest_purge_board(text, bigint)',
      'Deletes a board with its pins, images, vectors and imports; returns the counts'),
     ('reader', 'pinterest_doctor()',
@@ -324,6 +421,8 @@ FROM (VALUES
      'Internal: the rows of pinterest.stat_requests'),
     ('admin', 'pinterest.read_stat_embedder()',
      'Internal: the row of pinterest.stat_embedder'),
+    ('admin', 'pinterest.read_stat_embedders()',
+     'Internal: the rows of pinterest.stat_embedders'),
     ('admin', 'pinterest.read_stat_refreshes()',
      'Internal: the row of pinterest.stat_refreshes'),
     ('admin', 'pinterest.read_stat_tracked()',
@@ -428,9 +527,10 @@ $$;
 -- The usual role of monitoring reads statistics, which name no board and no user.
 GRANT USAGE ON SCHEMA pinterest TO pg_monitor;
 GRANT SELECT ON pinterest.stat_imports, pinterest.stat_images, pinterest.stat_requests, pinterest.stat_embedder,
+    pinterest.stat_embedders,
     pinterest.stat_refreshes, pinterest.stat_tracked, pinterest.stat_workers TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pinterest.read_stat_imports(), pinterest.read_stat_images(), pinterest.read_stat_requests(),
-    pinterest.read_stat_embedder(), pinterest.read_stat_refreshes(), pinterest.read_stat_tracked(),
+    pinterest.read_stat_embedder(), pinterest.read_stat_embedders(), pinterest.read_stat_refreshes(), pinterest.read_stat_tracked(),
     pinterest.read_stat_workers() TO pg_monitor;
 
 -- Counters are kept by database: those of an extension that was dropped are not this one's. The argument's type is given, so that

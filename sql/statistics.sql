@@ -25,6 +25,12 @@ CREATE FUNCTION pinterest.read_stat_embedder(
     OUT model text, OUT "precision" text, OUT untrained boolean, OUT stats_reset timestamptz)
 RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'read_stat_embedder_wrapper';
 
+CREATE FUNCTION pinterest.read_stat_embedders(
+    OUT embedder text, OUT address text, OUT state text, OUT problem text, OUT "precision" text, OUT kernels text,
+    OUT images bigint, OUT texts bigint, OUT failures bigint, OUT in_flight bigint, OUT images_per_second double precision,
+    OUT round_trip_time double precision)
+RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 4 AS 'MODULE_PATHNAME', 'read_stat_embedders_wrapper';
+
 CREATE FUNCTION pinterest.read_stat_refreshes(
     OUT succeeded bigint, OUT failed bigint, OUT rejected bigint, OUT last_success timestamptz, OUT last_failure timestamptz,
     OUT accounts_connected bigint, OUT accounts_needs_reauth bigint, OUT accounts_uncertain bigint, OUT next_expiry timestamptz,
@@ -114,6 +120,24 @@ COMMENT ON COLUMN pinterest.stat_embedder.model IS 'The model that it loaded las
 COMMENT ON COLUMN pinterest.stat_embedder."precision" IS 'The precision in which it computes';
 COMMENT ON COLUMN pinterest.stat_embedder.untrained IS 'Whether its weights are random numbers, so that rankings reflect colour and texture, not meaning';
 COMMENT ON COLUMN pinterest.stat_embedder.stats_reset IS 'When the counters began at 0; NULL, as all counters: they are not kept, see pinterest_doctor()';
+
+CREATE VIEW pinterest.stat_embedders AS
+SELECT s.embedder, s.address, s.state, s.problem, s."precision", s.kernels, s.images, s.texts, s.failures, s.in_flight,
+       s.images_per_second, s.round_trip_time
+FROM pinterest.read_stat_embedders() s;
+COMMENT ON VIEW pinterest.stat_embedders IS 'The embedders that work is spread over, as they are now: one row each. No rows while pinterest.embedders is local, or the embedder does not run';
+COMMENT ON COLUMN pinterest.stat_embedders.embedder IS 'The name in pinterest.embedders';
+COMMENT ON COLUMN pinterest.stat_embedders.address IS 'The address, of which a name may have several; NULL: this machine, or a name without an address';
+COMMENT ON COLUMN pinterest.stat_embedders.state IS 'ready: it is used; other model, unreachable, failed: it is not; connecting, loading: it is not yet';
+COMMENT ON COLUMN pinterest.stat_embedders.problem IS 'Why it is not used';
+COMMENT ON COLUMN pinterest.stat_embedders."precision" IS 'The precision in which it computes';
+COMMENT ON COLUMN pinterest.stat_embedders.kernels IS 'The code that multiplies its matrices';
+COMMENT ON COLUMN pinterest.stat_embedders.images IS 'Images that it has answered since the program that spreads the work started';
+COMMENT ON COLUMN pinterest.stat_embedders.texts IS 'Texts that it has answered';
+COMMENT ON COLUMN pinterest.stat_embedders.failures IS 'Requests that it did not answer, and that others got, and connections to it that were lost';
+COMMENT ON COLUMN pinterest.stat_embedders.in_flight IS 'Requests that it has now';
+COMMENT ON COLUMN pinterest.stat_embedders.images_per_second IS 'Its recent speed for this server; less than its own if other servers use it';
+COMMENT ON COLUMN pinterest.stat_embedders.round_trip_time IS 'The time to it and back, in milliseconds';
 
 CREATE VIEW pinterest.stat_refreshes AS
 SELECT s.succeeded, s.failed, s.rejected, s.last_success, s.last_failure, s.accounts_connected, s.accounts_needs_reauth,

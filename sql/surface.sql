@@ -82,6 +82,8 @@ FROM (VALUES
      'Groups of equal or similar images of a board: with the same bytes as the first image of the group, or within the threshold (cosine distance) of it'),
     ('reader', 'pinterest_gallery(text, json, text, boolean, bigint)',
      'One HTML page that shows a board''s images by theme, the rows that json_agg() made of a query (title or name, image, link, rank, score, distance, theme, because; other members as small facts), or both. Images are linked; with embed, stored images are part of the page. Save it with psql -At -o page.html'),
+    ('reader', 'pinterest_sizing(bigint, bigint, integer, interval, double precision, text, text, double precision, double precision, bigint)',
+     'What this many accounts need, line by line: disk, memory, requests to Pinterest and its quota, and the time of the embedder, with the arithmetic. keep_images and tier are written as for pinterest_import_board() and pinterest_register_app(); with other words, the lines that depend on them are NULL. images_per_second is that of one core, image_bytes the mean size of a downloaded image'),
     ('user', 'pinterest_purge_board(text, bigint)',
      'Deletes a board with its pins, images, vectors and imports; returns the counts'),
     ('reader', 'pinterest_doctor()',
@@ -105,6 +107,8 @@ FROM (VALUES
      'Internal: the rows of pinterest.stat_requests'),
     ('admin', 'pinterest.read_stat_embedder()',
      'Internal: the row of pinterest.stat_embedder'),
+    ('admin', 'pinterest.read_stat_embedders()',
+     'Internal: the rows of pinterest.stat_embedders'),
     ('admin', 'pinterest.read_stat_refreshes()',
      'Internal: the row of pinterest.stat_refreshes'),
     ('admin', 'pinterest.read_stat_tracked()',
@@ -216,9 +220,10 @@ $$;
 -- The usual role of monitoring reads statistics, which name no board and no user.
 GRANT USAGE ON SCHEMA pinterest TO pg_monitor;
 GRANT SELECT ON pinterest.stat_imports, pinterest.stat_images, pinterest.stat_requests, pinterest.stat_embedder,
+    pinterest.stat_embedders,
     pinterest.stat_refreshes, pinterest.stat_tracked, pinterest.stat_workers TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pinterest.read_stat_imports(), pinterest.read_stat_images(), pinterest.read_stat_requests(),
-    pinterest.read_stat_embedder(), pinterest.read_stat_refreshes(), pinterest.read_stat_tracked(),
+    pinterest.read_stat_embedder(), pinterest.read_stat_embedders(), pinterest.read_stat_refreshes(), pinterest.read_stat_tracked(),
     pinterest.read_stat_workers() TO pg_monitor;
 
 -- Names without a schema were searched for in this schema before pgvector's. Each function, operator and type that a

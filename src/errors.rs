@@ -80,6 +80,8 @@ kinds! {
         "Start over with pinterest_authorize_url(); a state and a code work only once, within ten minutes.";
     /// A necessary step has not been taken before.
     NotReady: ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+    /// A write in a read-only transaction, or on a standby.
+    ReadOnly: ERRCODE_READ_ONLY_SQL_TRANSACTION;
     /// The connection could not be established.
     Unreachable: ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
         "Check the network, pinterest.api_host and pinterest.ca_file, then try again.";
@@ -347,7 +349,7 @@ impl Failure {
             Theirs::ModelInvalid => Kind::ModelInvalid,
             Theirs::Busy => Kind::Busy,
             Theirs::Unavailable => Kind::NotReady,
-            Theirs::Died => Kind::BrokenOff,
+            Theirs::Died | Theirs::Crashes => Kind::BrokenOff,
             _ => Kind::Protocol,
         };
         let failure = Failure::new(kind, message);

@@ -61,11 +61,23 @@ const fn text(
     short: &'static CStr,
     long: &'static CStr,
 ) -> Text {
+    text_that_changes(Change::OnRestart, name, default, flags, short, long)
+}
+
+/// A text.
+const fn text_that_changes(
+    change: Change,
+    name: &'static CStr,
+    default: &'static CStr,
+    flags: GucFlags,
+    short: &'static CStr,
+    long: &'static CStr,
+) -> Text {
     Setting {
         name,
         value: GucSetting::<Option<CString>>::new(Some(default)),
         range: (0, 0),
-        change: Change::OnRestart,
+        change,
         flags,
         short,
         long,
@@ -443,13 +455,86 @@ settings! {
         MODEL_DIR.path()
     }
 
-    /// The model directory.
+    /// Checks that requests can be sent to an embedder: that the embedders are named, that one on this machine has a model's
+    /// directory, and that those on other machines can be reached by certificates.
     ///
     /// # Errors
     ///
-    /// It is not set.
-    pub fn required_model_dir() -> Result<PathBuf, Failure> {
-        model_dir().ok_or_else(|| Failure::new(Kind::ModelMissing, "pinterest.model_dir is not set"))
+    /// A setting is missing or wrong.
+    pub fn require_embedder() -> Result<(), Failure> {
+        let embedders = embedders()?;
+        if embedders.include_local() && model_dir().is_none() {
+            return Err(Failure::new(Kind::ModelMissing, "pinterest.model_dir is not set"));
+        }
+        if embedders.are_local() {
+            return Ok(());
+        }
+        match embedder_tls().into_iter().find(|(_, file)| file.is_none()) {
+            Some((name, _)) => {
+                Err(Failure::new(Kind::Config, format!("pinterest.embedder_tls_{name} is not set")).with_hint(
+                    "Embedders on other machines are reached with a certificate, its key and the authority's certificate: set \
+                     pinterest.embedder_tls_certificate, pinterest.embedder_tls_key and pinterest.embedder_tls_ca.",
+                ))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// local: a server of its own needs no other machine, and no other machine sees its images.
+    static EMBEDDERS: Text = text_that_changes(Change::OnReload, c"pinterest.embedders", c"local", PLAIN,
+        c"Embedders that images and texts are spread over: local, and names or addresses of other machines with ports.",
+        c"The port is 7433 if left out; a name with several addresses is several embedders. Only embedders with the same model, precision and preprocessing are used. A reload restarts the embedder on this machine.",
+    );
+
+    /// The embedders.
+    ///
+    /// # Errors
+    ///
+    /// The setting is not a list of embedders.
+    pub fn embedders() -> Result<embedder::Places, Failure> {
+        embedder_list().parse().map_err(|why| {
+            Failure::new(Kind::Config, format!("invalid value for pinterest.embedders: {why}"))
+                .with_hint("Set it to a list such as: local, gpu1.internal:7433")
+        })
+    }
+
+    /// The embedders as they were set.
+    pub fn embedder_list() -> String {
+        Some(EMBEDDERS.string()).filter(|list| !list.trim().is_empty()).unwrap_or_else(|| "local".to_owned())
+    }
+
+    /// Empty: embedders on other machines cannot be used.
+    static EMBEDDER_CERTIFICATE: Text = text_that_changes(Change::OnReload, c"pinterest.embedder_tls_certificate", c"", PLAIN,
+        c"File with the certificate by which embedders on other machines know this server (PEM).",
+        c"Replaced files are read again without a reload.",
+    );
+
+    /// See above.
+    static EMBEDDER_KEY: Text = text_that_changes(Change::OnReload, c"pinterest.embedder_tls_key", c"", PLAIN,
+        c"File with the private key of pinterest.embedder_tls_certificate (PEM).",
+        c"It must belong to the server's user or root, and be readable by nobody else except its group. It is read by pinterest-embedder, not by the server.",
+    );
+
+    /// See above.
+    static EMBEDDER_CA: Text = text_that_changes(Change::OnReload, c"pinterest.embedder_tls_ca", c"", PLAIN,
+        c"File with the certificates of the authorities that sign those of embedders on other machines (PEM).",
+        c"Replaced files are read again without a reload.",
+    );
+
+    /// Certificate, key and authorities for embedders on other machines, as far as they are set.
+    pub fn embedder_tls() -> [(&'static str, Option<PathBuf>); 3] {
+        [("certificate", EMBEDDER_CERTIFICATE.path()), ("key", EMBEDDER_KEY.path()), ("ca", EMBEDDER_CA.path())]
+    }
+
+    /// 10 s: longer than a network needs to find another way, and short enough that an import does not stand still.
+    static EMBEDDER_TIMEOUT: Integer = integer(c"pinterest.embedder_timeout", 10, 1..=3600, GucFlags::UNIT_S,
+        c"An embedder of several that does not say within this time that it is well gets no more work; what it had is given to others.",
+        c"It is used again as soon as it answers.",
+    );
+
+    /// How long an embedder of several may not answer.
+    pub fn embedder_timeout() -> Duration {
+        EMBEDDER_TIMEOUT.seconds().unwrap_or(Duration::from_secs(10))
     }
 
     /// Names the file of a model that a directory lacks, or that this process cannot see.

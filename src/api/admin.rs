@@ -10,13 +10,14 @@ use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
 use crate::postgres::identity::as_worker;
 use crate::store::grants::{self, Level};
-use crate::store::installation;
 use crate::store::reassign::{self, Transferred};
+use crate::store::{installation, refuse_if_read_only};
 use crate::workers::registry;
 
 /// Grants a role a level: 'reader' searches, 'user' also imports, 'admin' also grants.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_grant(role: &str, level: default!(&str, "'user'")) -> Answer<()> {
+    refuse_if_read_only("pinterest_grant()")?;
     none_long(&[("role", Some(role)), ("level", Some(level))])?;
     let level = Level::ALL.into_iter().find(|known| known.name() == level).ok_or_else(|| {
         Failure::new(Kind::BadArgument, format!("invalid level \"{level}\""))
@@ -28,6 +29,7 @@ fn pinterest_grant(role: &str, level: default!(&str, "'user'")) -> Answer<()> {
 /// Revokes from a role everything that pinterest_grant() grants; with `cascade` also the grants by the role to others.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_revoke(role: &str, cascade: default!(bool, "false")) -> Answer<()> {
+    refuse_if_read_only("pinterest_revoke()")?;
     none_long(&[("role", Some(role))])?;
     Ok(grants::revoke(role, cascade)?)
 }
@@ -35,6 +37,7 @@ fn pinterest_revoke(role: &str, cascade: default!(bool, "false")) -> Answer<()> 
 /// Lets a copied database send requests from this cluster; true if that changed something.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_adopt() -> Answer<bool> {
+    refuse_if_read_only("pinterest_adopt()")?;
     on_coordinator()?;
     let adopted = as_worker(|| {
         installation::get_or_create()?;
@@ -55,7 +58,7 @@ fn pinterest_reassign(
     new_role: &str,
 ) -> Result<TableIterator<'static, (name!(apps, i64), name!(accounts, i64), name!(tracked_columns, i64))>, ErrorReport>
 {
-    crate::store::refuse_if_read_only(c"pinterest_reassign()");
+    refuse_if_read_only("pinterest_reassign()")?;
     on_coordinator()?;
     none_long(&[("old_role", Some(old_role)), ("new_role", Some(new_role))])?;
     let from = Owner::parse(old_role.as_bytes())?;

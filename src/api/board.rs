@@ -38,7 +38,7 @@ fn pinterest_list_boards(
     >,
     ErrorReport,
 > {
-    refuse_if_read_only(c"pinterest_list_boards()");
+    refuse_if_read_only("pinterest_list_boards()")?;
     on_coordinator()?;
     let account_id = account::resolve(&current_role(), account_id)?;
     let _no_core_dump = NoCoreDump::new();
@@ -211,6 +211,7 @@ fn pinterest_purge_board(
     board: Option<&str>,
     account_id: default!(Option<i64>, "NULL"),
 ) -> Result<TableIterator<'static, (name!(pins, i64), name!(images, i64))>, ErrorReport> {
+    refuse_if_read_only("pinterest_purge_board()")?;
     let board = given(board, "board")?;
     let board = known_whole(board, account_id, Likeness::is_certain)?;
     let counts = as_worker(|| crate::store::board::purge(board.account_id, &board.board_id))?;

@@ -30,6 +30,7 @@ fn pinterest_authorize_url(
     app: default!(Option<&str>, "NULL"),
     secret_boards: default!(Option<bool>, "false"),
 ) -> Answer<String> {
+    refuse_if_read_only("pinterest_authorize_url()")?;
     let secret_boards = given(secret_boards, "secret_boards")?;
     none_long(&[("app", app)])?;
     on_coordinator()?;
@@ -58,7 +59,7 @@ fn pinterest_authorize_url(
 /// caller's transaction is rolled back. Everything that can be checked before the code is sent is checked first.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_connect(code: &str, state: &str) -> Answer<i64> {
-    refuse_if_read_only(c"pinterest_connect()");
+    refuse_if_read_only("pinterest_connect()")?;
     on_coordinator()?;
     not_empty(code, "code")?;
     none_long(&[("state", Some(state))])?;
@@ -106,6 +107,7 @@ fn pinterest_store_token(
     account_id: default!(Option<i64>, "NULL"),
     username: default!(Option<&str>, "NULL"),
 ) -> Answer<i64> {
+    refuse_if_read_only("pinterest_store_token()")?;
     let access_token = given(access_token, "access_token")?;
     let expires_in = given(expires_in, "expires_in")?;
     on_coordinator()?;
@@ -150,7 +152,7 @@ fn pinterest_store_token(
 /// Renews the account's tokens now; returns the expiry of the new access token.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_refresh(account_id: default!(Option<i64>, "NULL")) -> Answer<TimestampWithTimeZone> {
-    refuse_if_read_only(c"pinterest_refresh()");
+    refuse_if_read_only("pinterest_refresh()")?;
     on_coordinator()?;
     let account_id = account::resolve(&current_role(), account_id)?;
     // Also if Pinterest has refused the account: that may have been a mistake, and then a success ends it.

@@ -14,7 +14,7 @@ use crate::postgres::identity::{as_worker, current_role};
 use crate::settings;
 use crate::store::import::{self, ImportOptions, Progress};
 use crate::store::pin_image::Keep;
-use crate::store::{account, installation, with_latest_snapshot};
+use crate::store::{account, installation, refuse_if_read_only, with_latest_snapshot};
 use crate::workers::{pause, registry};
 
 /// Bytes of the longest id, title or address of a board.
@@ -33,6 +33,7 @@ fn pinterest_import_board_keeping(
     sync_every: default!(Option<Interval>, "NULL"),
     skip_ai: default!(Option<bool>, "false"),
 ) -> Answer<i64> {
+    refuse_if_read_only("pinterest_import_board()")?;
     let board = given(board, "board")?;
     let keep = kept(given(keep_images, "keep_images")?)?;
     let skip_ai = given(skip_ai, "skip_ai")?;
@@ -143,6 +144,7 @@ fn pinterest_sync_board(
     every: Option<Interval>,
     account_id: default!(Option<i64>, "NULL"),
 ) -> Answer<()> {
+    refuse_if_read_only("pinterest_sync_board()")?;
     let board = given(board, "board")?;
     check_sync_interval(every.as_ref())?;
     let board = known_whole(board, account_id, Likeness::is_title)?;
@@ -155,6 +157,7 @@ fn pinterest_sync_board(
 /// import's id.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_reembed_board(board: Option<&str>, account_id: default!(Option<i64>, "NULL")) -> Answer<i64> {
+    refuse_if_read_only("pinterest_reembed_board()")?;
     let board = given(board, "board")?;
     let board = known_whole(board, account_id, Likeness::is_title)?;
     check_model_dir()?;
@@ -169,6 +172,7 @@ fn pinterest_reembed_board(board: Option<&str>, account_id: default!(Option<i64>
 /// Queues the failed images of an import again; returns their number.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_retry_failed(import_id: i64) -> Answer<i64> {
+    refuse_if_read_only("pinterest_retry_failed()")?;
     on_coordinator()?;
     let account_id = import::account_of(import_id)?;
     // Images that a setting caused to be skipped, and may no longer.
@@ -184,6 +188,7 @@ fn pinterest_retry_failed(import_id: i64) -> Answer<i64> {
 /// Pauses the account's imports, or lets them continue; false if that changed nothing.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_pause_account(account_id: i64, pause: default!(bool, "true")) -> Answer<bool> {
+    refuse_if_read_only("pinterest_pause_account()")?;
     on_coordinator()?;
     let account_id = account::resolve(&current_role(), Some(account_id))?;
     let changed = as_worker(|| {
@@ -200,8 +205,11 @@ fn pinterest_pause_account(account_id: i64, pause: default!(bool, "true")) -> An
 
 /// Reports a missing model at once instead of in the import's row.
 fn check_model_dir() -> Result<(), Failure> {
-    let directory = settings::required_model_dir()?;
-    settings::missing_model_file(&directory).map_or(Ok(()), |missing| Err(Failure::new(Kind::ModelMissing, missing)))
+    settings::require_embedder()?;
+    let directory = settings::model_dir().filter(|_| settings::embedders().is_ok_and(|list| list.include_local()));
+    directory
+        .and_then(|directory| settings::missing_model_file(&directory))
+        .map_or(Ok(()), |missing| Err(Failure::new(Kind::ModelMissing, missing)))
 }
 
 /// Waits until an import ends, at most for `timeout`; returns its state.
@@ -268,6 +276,7 @@ fn warn_unless_completed(import_id: i64, progress: &Progress) {
 /// Ends an import and keeps the images imported so far. False if it had ended before.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_cancel_import(import_id: i64) -> Answer<bool> {
+    refuse_if_read_only("pinterest_cancel_import()")?;
     on_coordinator()?;
     let account_id = import::account_of(import_id)?;
     let cancelled = as_worker(|| import::cancel(account_id, import_id))?;

@@ -1,7 +1,8 @@
 //! Cumulative statistics: the functions behind the views `pinterest.stat_…` (sql/statistics.sql declares them), and their reset.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use embedder::Client;
 use pgrx::datum::{Interval, TimestampWithTimeZone, to_timestamp};
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -9,8 +10,10 @@ use pgrx::prelude::*;
 
 use super::{Answer, none_long};
 use crate::errors::{Failure, Kind};
+use crate::postgres::helper_thread::block_on;
 use crate::postgres::identity::as_worker;
-use crate::postgres::platform::current_database;
+use crate::postgres::platform::{self, current_database};
+use crate::postgres::threads::WaitEvent;
 use crate::statistics::embedder::Count;
 use crate::statistics::{self, Counter, Image, Import, Refresh, Source, View};
 use crate::store;
@@ -197,6 +200,64 @@ fn read_stat_embedder() -> Result<
         model.map(|model| model.untrained),
         moment(found.as_ref().map(|found| found.reset_at)),
     )))
+}
+
+/// The time within which the embedder tells of others.
+const EMBEDDERS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The rows of pinterest.stat_embedders: the present state, asked from the program that spreads the work.
+#[pg_extern(sql = false)]
+fn read_stat_embedders() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(embedder, String),
+            name!(address, Option<String>),
+            name!(state, String),
+            name!(problem, Option<String>),
+            name!(precision, Option<String>),
+            name!(kernels, Option<String>),
+            name!(images, i64),
+            name!(texts, i64),
+            name!(failures, i64),
+            name!(in_flight, i64),
+            name!(images_per_second, Option<f64>),
+            name!(round_trip_time, Option<f64>),
+        ),
+    >,
+    ErrorReport,
+> {
+    // A connection would start the program.
+    let runs = statistics::attach().is_ok() && statistics::embedder::is_running();
+    let members = match runs {
+        false => Vec::new(),
+        true => block_on(WaitEvent::Embedder, || async {
+            let asked = async { Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await?.embedders().await };
+            Ok::<_, Failure>(tokio::time::timeout(EMBEDDERS_PATIENCE, asked).await.ok().and_then(Result::ok))
+        })?
+        .unwrap_or_default(),
+    };
+    let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let given = |text: String| Some(text).filter(|text| !text.is_empty());
+    let rows = members.into_iter().map(move |member| {
+        let image_time = f64::from(member.image_microseconds);
+        let round_trip = f64::from(member.round_trip_microseconds);
+        (
+            member.name,
+            given(member.address),
+            member.state.to_string(),
+            member.problem,
+            given(member.precision),
+            given(member.kernels),
+            count(member.images),
+            count(member.texts),
+            count(member.failures),
+            i64::from(member.in_flight),
+            (image_time > 0.0).then(|| 1e6 / image_time),
+            (round_trip > 0.0).then_some(round_trip / 1000.0),
+        )
+    });
+    Ok(TableIterator::new(rows.collect::<Vec<_>>()))
 }
 
 /// The row of pinterest.stat_refreshes.

@@ -71,13 +71,13 @@ fn pinterest_workers() -> Result<
 /// they have ended. False if they were paused already.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_pause_workers(database: default!(Option<&str>, "NULL")) -> Answer<bool> {
-    refuse_if_read_only(c"pinterest_pause_workers()");
+    refuse_if_read_only("pinterest_pause_workers()")?;
     Ok(pause::pause(databases::own(database)?)?)
 }
 
 /// Lets workers of a database, by default the current one, start again. False if they were not paused.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_resume_workers(database: default!(Option<&str>, "NULL")) -> Answer<bool> {
-    refuse_if_read_only(c"pinterest_resume_workers()");
+    refuse_if_read_only("pinterest_resume_workers()")?;
     Ok(pause::resume(databases::own(database)?)?)
 }

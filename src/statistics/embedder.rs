@@ -16,6 +16,7 @@ const TEXT: usize = 64;
 pub struct Embedder {
     counters: [AtomicU64; NUMBER],
     queue_depth: AtomicU32,
+    running: AtomicBool,
     loaded: AtomicBool,
     reset_at: AtomicI64,
     /// Odd while the model is written.
@@ -150,6 +151,11 @@ pub fn is_untrained() -> bool {
     memory::attach().is_ok() && snapshot().and_then(|found| found.model).is_some_and(|model| model.untrained)
 }
 
+/// Whether the program runs.
+pub fn is_running() -> bool {
+    memory::memory().is_some_and(|memory| memory.header.embedder.running.load(Relaxed))
+}
+
 /// The reports of one run of the program.
 #[derive(Default)]
 pub struct Run {
@@ -160,6 +166,9 @@ impl Run {
     /// The program has started.
     pub fn begin() -> Self {
         count(Count::Starts);
+        if let Some(memory) = memory::memory() {
+            memory.header.embedder.running.store(true, Relaxed);
+        }
         Run::default()
     }
 
@@ -195,6 +204,7 @@ impl Drop for Run {
         if let Some(memory) = memory::memory() {
             memory.header.embedder.queue_depth.store(0, Relaxed);
             memory.header.embedder.loaded.store(false, Relaxed);
+            memory.header.embedder.running.store(false, Relaxed);
         }
     }
 }
@@ -220,6 +230,7 @@ mod tests {
         Embedder {
             counters: [const { AtomicU64::new(0) }; NUMBER],
             queue_depth: AtomicU32::new(0),
+            running: AtomicBool::new(false),
             loaded: AtomicBool::new(false),
             reset_at: AtomicI64::new(0),
             version: AtomicU64::new(0),

@@ -200,7 +200,7 @@ pub fn needs_reauth(account_id: i64, cause: &str) -> Result<(), Failure> {
          status_since = CASE status WHEN $2 THEN status_since ELSE clock_timestamp() END WHERE account_id = $1",
         &params![account_id, NEEDS_REAUTH, cause],
     )?;
-    super::token::settled(account_id)?;
+    super::token::rest(account_id)?;
     super::import::park(account_id, cause)?;
     execute("SELECT pg_notify('pinterest_needs_reauth', $1::text)", &params![account_id])
 }

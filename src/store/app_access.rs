@@ -61,17 +61,18 @@ pub fn give_back(account_id: i64) -> Result<(), Failure> {
 /// Passes the turn to probe to another account if this one was the last to be refused: a held import of the other one
 /// continues. So one account that is always refused does not block the others. True if the turn was passed.
 pub fn pass_turn(account_id: i64) -> Result<bool, Failure> {
+    // Each claim asks, so the accounts of the app are searched only if it is refused.
     let others = affected(
         "UPDATE pinterest.import t SET due = false, wake_at = LEAST(t.wake_at, clock_timestamp()) \
-         FROM (SELECT i.account_id, i.import_id FROM pinterest.account a \
-               JOIN pinterest.app p ON p.app_id = a.app_id AND p.access_refused_since IS NOT NULL \
-                   AND p.access_probe_at <= clock_timestamp() AND p.access_refused_of = a.account_id \
-               JOIN pinterest.account o ON o.app_id = p.app_id AND o.account_id <> a.account_id \
-                   AND o.status IN ('connected', 'refresh_uncertain') AND o.paused_at IS NULL \
-                   AND o.identity_due IS NULL \
-               JOIN pinterest.import i ON i.account_id = o.account_id AND i.due IS NULL \
-                   AND i.state IN ('queued', 'waiting_quota', 'waiting_access') \
-               WHERE a.account_id = $1 ORDER BY random() LIMIT 1 FOR UPDATE OF i SKIP LOCKED) AS next \
+         FROM (SELECT a.account_id, p.app_id FROM pinterest.account a JOIN pinterest.app p ON p.app_id = a.app_id \
+               WHERE a.account_id = $1 AND p.access_refused_since IS NOT NULL \
+               AND p.access_probe_at <= clock_timestamp() AND p.access_refused_of = a.account_id OFFSET 0) AS refused, \
+             LATERAL (SELECT i.account_id, i.import_id FROM pinterest.import i \
+               JOIN pinterest.account o ON o.account_id = i.account_id \
+               WHERE i.due IS NULL AND i.state IN ('queued', 'waiting_quota', 'waiting_access') \
+               AND o.app_id = refused.app_id AND o.account_id <> refused.account_id \
+               AND o.status IN ('connected', 'refresh_uncertain') AND o.paused_at IS NULL \
+               AND o.identity_due IS NULL ORDER BY random() LIMIT 1 FOR UPDATE OF i SKIP LOCKED) AS next \
          WHERE t.account_id = next.account_id AND t.import_id = next.import_id",
         &params![account_id],
     )?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pinterest::refresh::Breaker;
 
-use super::{affected, execute, params, read, read_optional, write_optional};
+use super::{affected, execute, params, read, read_optional, write, write_optional};
 use crate::errors::Failure;
 
 /// Whether tokens of an app may be refreshed.
@@ -73,14 +73,16 @@ pub fn refused(app_id: i64, breaker: Breaker, pause: Option<Duration>, cause: &s
         ],
     )?;
     if pause.is_some() {
-        execute(
+        let connected = write(
             "UPDATE pinterest.account a SET status = CASE split_part(a.cause, ':', 1) WHEN 'rejected' THEN 'connected' \
              ELSE 'refresh_uncertain' END, cause = 'refused with every account of the app', \
              status_since = clock_timestamp() FROM pinterest.app p \
              WHERE p.app_id = $1 AND a.app_id = $1 AND a.status = 'needs_reauth' AND a.status_since >= p.refused_since \
-             AND split_part(a.cause, ':', 1) IN ('rejected', 'lost_response')",
+             AND split_part(a.cause, ':', 1) IN ('rejected', 'lost_response') RETURNING a.account_id",
             &params![app_id],
+            |row| row.get::<i64>(1),
         )?;
+        super::token::awaken(connected)?;
     }
     Ok(())
 }

@@ -54,8 +54,8 @@ use pgrx::spi::SpiHeapTupleData;
 use pgrx::{FromDatum, IntoDatum, Spi, pg_sys};
 
 use crate::errors::{Failure, Kind};
-use crate::postgres::memory;
 use crate::postgres::session_settings::{GucLevel, set_local};
+use crate::postgres::{memory, platform};
 
 /// One row of an answer.
 pub struct Row<'a, 'conn>(&'a SpiHeapTupleData<'conn>);
@@ -226,12 +226,22 @@ pub fn lock_if_free(tables: &[&str]) -> Result<bool, Failure> {
         .all(|table| unsafe { pg_sys::ConditionalLockRelationOid(table, pg_sys::RowExclusiveLock as i32) }))
 }
 
-/// Raises SQLSTATE 25006 in a read-only transaction and on a standby. A statement would do so as well, but pgrx assigns
-/// a transaction id before it runs one, which on a standby is an internal error; and a request to Pinterest whose
-/// response cannot be stored should not be made.
-pub fn refuse_if_read_only(command: &std::ffi::CStr) {
-    // SAFETY: a NUL-terminated string; main thread.
-    unsafe { pg_sys::PreventCommandIfReadOnly(command.as_ptr()) };
+/// Fails in a read-only transaction and on a standby. A statement would do so as well, but pgrx assigns a transaction
+/// id before it runs one, which on a standby is an internal error; a request to Pinterest whose response cannot be
+/// stored should not be made; and the server's own message does not say where the call is possible.
+pub fn refuse_if_read_only(what: &str) -> Result<(), Failure> {
+    // SAFETY: a plain read of a process-wide variable. On a standby it is always true.
+    if !unsafe { pg_sys::XactReadOnly } {
+        return Ok(());
+    }
+    Err(match platform::in_recovery() {
+        true => Failure::new(Kind::ReadOnly, format!("cannot execute {what} during recovery")).with_hint(
+            "This server is a standby, where everything that only reads works. Call it on the primary, or here after a \
+             promotion.",
+        ),
+        false => Failure::new(Kind::ReadOnly, format!("cannot execute {what} in a read-only transaction"))
+            .with_hint("Call it in a transaction that may write: BEGIN READ WRITE."),
+    })
 }
 
 /// Runs a statement that writes; the rows of its RETURNING clause.
@@ -240,7 +250,7 @@ fn write<T>(
     parameters: &[DatumWithOid<'_>],
     mut map: impl FnMut(Row<'_, '_>) -> Result<T, Failure>,
 ) -> Result<Vec<T>, Failure> {
-    refuse_if_read_only(c"a write of pg_pinterest");
+    refuse_if_read_only("a write of pg_pinterest")?;
     let _pinned = pinned();
     Spi::connect_mut(|client| client.update(sql, None, parameters)?.map(|row| map(Row(&row))).collect())
 }
@@ -270,7 +280,7 @@ fn execute(sql: &str, parameters: &[DatumWithOid<'_>]) -> Result<(), Failure> {
 
 /// Runs a statement that writes; the number of rows that it inserted, updated or deleted.
 fn affected(sql: &str, parameters: &[DatumWithOid<'_>]) -> Result<usize, Failure> {
-    refuse_if_read_only(c"a write of pg_pinterest");
+    refuse_if_read_only("a write of pg_pinterest")?;
     let _pinned = pinned();
     Spi::connect_mut(|client| {
         client.update(sql, None, parameters)?;

@@ -53,7 +53,7 @@ pub fn is(model_id: i64, fingerprint: &[u8]) -> Result<bool, Failure> {
 pub fn share_of(fingerprint: &[u8]) -> Result<(i64, i64), Failure> {
     read_one(
         "SELECT count(*), count(*) FILTER (WHERE m.fingerprint = $1) \
-         FROM pinterest.pin_image i JOIN pinterest.model m USING (model_id)",
+         FROM pinterest.pin_image i JOIN pinterest.model m USING (model_id) WHERE i.model_id IS NOT NULL",
         &params![fingerprint.to_vec()],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )

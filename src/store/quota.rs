@@ -56,6 +56,8 @@ pub fn take(account_id: i64) -> Result<Turn, Failure> {
     Ok(turn.unwrap_or(Turn::In(0.0)))
 }
 
+// The statements below find the row by the expressions of the index quota_ledger_key.
+
 /// What a response states, in requests and seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Observed {
@@ -92,7 +94,8 @@ pub fn observe(account_id: i64, stated: &Observed) -> Result<(), Failure> {
          refused_in_row = 0, observed_at = clock_timestamp() \
          FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id) \
          WHERE a.account_id = $1 AND q.category = $5 \
-         AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END",
+         AND COALESCE(q.app_id, 0) = CASE WHEN p.tier = 'trial' THEN p.app_id ELSE 0 END \
+         AND COALESCE(q.account_id, 0) = CASE WHEN p.tier = 'trial' THEN 0 ELSE a.account_id END",
         &params![
             account_id,
             stated.limit,
@@ -111,7 +114,8 @@ pub fn accepted(account_id: i64) -> Result<(), Failure> {
         "UPDATE pinterest.quota_ledger q SET refused_in_row = 0 \
          FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id) \
          WHERE a.account_id = $1 AND q.category = $2 AND q.refused_in_row > 0 \
-         AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END",
+         AND COALESCE(q.app_id, 0) = CASE WHEN p.tier = 'trial' THEN p.app_id ELSE 0 END \
+         AND COALESCE(q.account_id, 0) = CASE WHEN p.tier = 'trial' THEN 0 ELSE a.account_id END",
         &params![account_id, CATEGORY],
     )
 }
@@ -128,7 +132,8 @@ pub fn exhausted(account_id: i64, stated: Option<f64>) -> Result<Option<f64>, Fa
              COALESCE($2, (0.5 + $4 / 2) * LEAST(2 * power(3, q.refused_in_row + 1), 3600))) \
          FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id) \
          WHERE a.account_id = $1 AND q.category = $3 \
-         AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END \
+         AND COALESCE(q.app_id, 0) = CASE WHEN p.tier = 'trial' THEN p.app_id ELSE 0 END \
+         AND COALESCE(q.account_id, 0) = CASE WHEN p.tier = 'trial' THEN 0 ELSE a.account_id END \
          RETURNING EXTRACT(EPOCH FROM q.reset_at - clock_timestamp())::float8",
         &params![account_id, stated, CATEGORY, fastrand::f64()],
         |row| row.get::<f64>(1),
@@ -142,7 +147,8 @@ pub fn pause(account_id: i64, seconds: f64) -> Result<(), Failure> {
          SET paced_until = GREATEST(q.paced_until, clock_timestamp() + make_interval(secs => $2)) \
          FROM pinterest.account a LEFT JOIN pinterest.app p USING (app_id) \
          WHERE a.account_id = $1 AND q.category = $3 \
-         AND CASE WHEN p.tier = 'trial' THEN q.app_id = p.app_id ELSE q.account_id = a.account_id END",
+         AND COALESCE(q.app_id, 0) = CASE WHEN p.tier = 'trial' THEN p.app_id ELSE 0 END \
+         AND COALESCE(q.account_id, 0) = CASE WHEN p.tier = 'trial' THEN 0 ELSE a.account_id END",
         &params![account_id, seconds.clamp(0.0, LONGEST_QUEUE), CATEGORY],
     )
 }

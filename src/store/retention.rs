@@ -12,14 +12,17 @@ use crate::errors::Failure;
 
 /// Deletes up to `limit` pins, with their images and vectors; their number. The next import of their boards lists them
 /// from the start.
+///
+/// ORDER BY, here and below, because most rounds find nothing: without it the planner expects a third of all rows to be
+/// old, and searches the whole table for the first of them.
 pub fn delete_pins(age: Duration, limit: i64) -> Result<i64, Failure> {
     let removed = write(
         "WITH old AS (SELECT p.account_id, p.pin_id FROM pinterest.pin p, pinterest.installation n \
-             WHERE p.removed_at < n.clock_seen_at - make_interval(secs => $1) \
+             WHERE p.removed_at < (SELECT c.clock_seen_at - make_interval(secs => $1) FROM pinterest.installation c) \
              AND p.removed_at + COALESCE((SELECT sum(g.length) \
                  FROM unnest(n.clock_gaps, n.clock_gap_lengths) AS g(at, length) \
                  WHERE g.at > p.removed_at), '0') < n.clock_seen_at - make_interval(secs => $1) \
-             LIMIT $2 FOR UPDATE OF p SKIP LOCKED), \
+             ORDER BY p.removed_at LIMIT $2 FOR UPDATE OF p SKIP LOCKED), \
          gone AS (DELETE FROM pinterest.pin p USING old \
              WHERE p.account_id = old.account_id AND p.pin_id = old.pin_id RETURNING p.pin_id) \
          SELECT count(*) FROM gone",
@@ -30,7 +33,7 @@ pub fn delete_pins(age: Duration, limit: i64) -> Result<i64, Failure> {
         "WITH cut AS (SELECT n.clock_seen_at - make_interval(secs => $1) AS at, n.clock_gaps, n.clock_gap_lengths \
              FROM pinterest.installation n), \
          old AS (SELECT p.account_id, p.pin_id FROM cut c, pinterest.board b, pinterest.pin p \
-             WHERE (b.confirmed_at IS NULL OR b.confirmed_at < c.at AND b.confirmed_at + \
+             WHERE COALESCE(b.confirmed_at, '-infinity') < (SELECT a.at FROM cut a) AND (b.confirmed_at IS NULL OR b.confirmed_at < c.at AND b.confirmed_at + \
                  COALESCE((SELECT sum(g.length) \
                  FROM unnest(c.clock_gaps, c.clock_gap_lengths) AS g(at, length) WHERE \
                  g.at > b.confirmed_at), '0') < c.at) \
@@ -40,7 +43,7 @@ pub fn delete_pins(age: Duration, limit: i64) -> Result<i64, Failure> {
                  WHERE g.at > p.imported_at), '0') < c.at \
              AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = b.account_id \
                  AND i.board_id = b.board_id AND i.state = 'running') \
-             LIMIT $2 FOR UPDATE OF p SKIP LOCKED FOR NO KEY UPDATE OF b SKIP LOCKED), \
+             ORDER BY COALESCE(b.confirmed_at, '-infinity') LIMIT $2 FOR UPDATE OF p SKIP LOCKED FOR NO KEY UPDATE OF b SKIP LOCKED), \
          gone AS (DELETE FROM pinterest.pin p USING old \
              WHERE p.account_id = old.account_id AND p.pin_id = old.pin_id RETURNING p.account_id, p.board_id), \
          boards AS (UPDATE pinterest.board b SET imported_modified_at = NULL \
@@ -59,11 +62,11 @@ pub fn delete_imports(age: Duration, limit: i64) -> Result<usize, Failure> {
         "DELETE FROM pinterest.import i USING (SELECT o.account_id, o.import_id \
              FROM pinterest.import o, pinterest.installation n \
              WHERE o.state IN ('completed', 'failed', 'cancelled') \
-             AND o.finished_at < n.clock_seen_at - make_interval(secs => $1) \
+             AND o.finished_at < (SELECT c.clock_seen_at - make_interval(secs => $1) FROM pinterest.installation c) \
              AND o.finished_at + COALESCE((SELECT sum(g.length) \
                  FROM unnest(n.clock_gaps, n.clock_gap_lengths) AS g(at, length) \
                  WHERE g.at > o.finished_at), '0') < n.clock_seen_at - make_interval(secs => $1) \
-             LIMIT $2 FOR UPDATE OF o SKIP LOCKED) AS old \
+             ORDER BY o.finished_at LIMIT $2 FOR UPDATE OF o SKIP LOCKED) AS old \
          WHERE i.account_id = old.account_id AND i.import_id = old.import_id",
         &params![age.as_secs_f64(), limit],
     )

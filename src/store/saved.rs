@@ -76,7 +76,7 @@ impl Saved {
 
     /// Runs a statement that writes.
     pub fn execute(&self, parameters: &[DatumWithOid<'_>]) -> Result<(), Failure> {
-        refuse_if_read_only(c"a write of pg_pinterest");
+        refuse_if_read_only("a write of pg_pinterest")?;
         let _pinned = pinned();
         Spi::connect_mut(|client| {
             let plan = match self.plan.get() {
@@ -101,7 +101,7 @@ impl Saved {
         if unsafe { pg_sys::XactIsoLevel } < pg_sys::XACT_REPEATABLE_READ as i32 {
             return self.execute(parameters);
         }
-        refuse_if_read_only(c"a write of pg_pinterest");
+        refuse_if_read_only("a write of pg_pinterest")?;
         let _pinned = pinned();
         Spi::connect_mut(|_| {
             let plan = self.plan_of_now()?;

@@ -231,6 +231,25 @@ pub(super) fn settled(account_id: i64) -> Result<(), Failure> {
     execute("UPDATE pinterest.token SET unsettled = false WHERE account_id = $1 AND unsettled", &params![account_id])
 }
 
+/// Leaves the tokens of an account that needs its user alone, until there are others. The consequences of earlier ones
+/// do not matter any more.
+pub(super) fn rest(account_id: i64) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.token SET unsettled = false, dormant_generation = generation \
+         WHERE account_id = $1 AND (unsettled OR dormant_generation IS DISTINCT FROM generation)",
+        &params![account_id],
+    )
+}
+
+/// Refreshes the tokens of accounts again that do not need their users after all.
+pub(super) fn awaken(account_ids: Vec<i64>) -> Result<(), Failure> {
+    execute(
+        "UPDATE pinterest.token SET dormant_generation = NULL \
+         WHERE account_id = ANY ($1) AND dormant_generation IS NOT NULL",
+        &params![account_ids],
+    )
+}
+
 /// A refresh attempt that was opened.
 pub struct Opened {
     /// The app that refreshes.
@@ -286,39 +305,73 @@ pub fn close_attempt(account_id: i64, by: &str, again_in: Duration, uncertain: b
     )
 }
 
+/// The condition under which tokens may be refreshed, for `pinterest.token t` whose account is not in `$3`.
+macro_rules! refreshable {
+    () => {
+        "t.refresh_token IS NOT NULL AND t.dormant_generation IS DISTINCT FROM t.generation \
+         AND t.account_id <> ALL ($3) \
+         AND EXISTS (SELECT FROM pinterest.account a JOIN pinterest.app p USING (app_id) \
+             WHERE a.account_id = t.account_id \
+             AND (t.unsettled OR a.status = ANY (ARRAY['connected', 'refresh_uncertain'])) \
+             AND (p.pauses = 0 OR p.paused_until <= clock_timestamp()) OFFSET 0) \
+         AND NOT EXISTS (SELECT FROM pinterest.token_answer w WHERE w.account_id = t.account_id OFFSET 0)"
+    };
+}
+
 /// Accounts whose tokens are due for a refresh, or whose last refresh was interrupted, without those of paused apps.
 /// `others` as in [`open_attempt`]; `in_hand` are the caller's own.
 pub fn due(limit: i64, others: &[String], in_hand: &[i64]) -> Result<Vec<i64>, Failure> {
+    // Each branch reads the head of an index. OFFSET 0 keeps the conditions subqueries, one for each row read: joins of
+    // all accounts would cost more the more there are.
     read(
-        "SELECT t.account_id FROM pinterest.token t JOIN pinterest.account a USING (account_id) \
-         JOIN pinterest.app p USING (app_id) \
-         WHERE t.refresh_token IS NOT NULL AND (t.unsettled OR a.status = ANY (ARRAY['connected', \
-         'refresh_uncertain'])) AND CASE WHEN t.attempt_by IS NULL THEN t.refresh_after <= clock_timestamp() \
-             ELSE t.attempt_by <> ALL ($2) END \
-         AND t.account_id <> ALL ($3) \
-         AND NOT EXISTS (SELECT FROM pinterest.token_answer w WHERE w.account_id = t.account_id) \
-         AND (p.pauses = 0 OR p.paused_until <= clock_timestamp()) \
-         ORDER BY t.refresh_after LIMIT $1",
+        concat!(
+            "SELECT d.account_id FROM ( \
+             (SELECT t.account_id, t.refresh_after FROM pinterest.token t \
+              WHERE t.refresh_after <= (SELECT clock_timestamp()) AND t.attempt_by IS NULL AND ",
+            refreshable!(),
+            " ORDER BY t.refresh_after LIMIT $1) UNION ALL \
+             (SELECT t.account_id, t.refresh_after FROM pinterest.token t \
+              WHERE t.attempt_by IS NOT NULL AND t.attempt_by <> ALL ($2) AND ",
+            refreshable!(),
+            " LIMIT $1)) AS d ORDER BY d.refresh_after LIMIT $1"
+        ),
         &params![limit, others.to_vec(), in_hand.to_vec()],
         |row| row.get(1),
     )
+}
+
+/// Tokens of which a worker has to know when they cannot be renewed any more: those that expire within `$1` seconds, by
+/// the indexes for them.
+macro_rules! lapsing {
+    () => {
+        "ARRAY(SELECT r.account_id FROM pinterest.token r WHERE r.refresh_token IS NOT NULL \
+             AND r.dormant_generation IS DISTINCT FROM r.generation \
+             AND r.refresh_expires_at < (SELECT clock_timestamp() + make_interval(secs => $1)) \
+         UNION ALL SELECT f.account_id FROM pinterest.token f WHERE f.refresh_token IS NULL \
+             AND f.dormant_generation IS DISTINCT FROM f.generation \
+             AND f.access_expires_at < (SELECT clock_timestamp() + make_interval(secs => $1)))"
+    };
 }
 
 /// Marks, once per grant, tokens that cannot be renewed after `days`, or after a quarter of their lifetime if that is
 /// shorter, and notifies listeners of the ids alone. Returns the ids with their expiry.
 pub fn warn_of_lapses(days: f64) -> Result<Vec<(i64, String)>, Failure> {
     let lapsing = write(
-        "UPDATE pinterest.token t SET warned_generation = t.generation \
-         FROM (SELECT o.account_id, l.at FROM pinterest.token o JOIN pinterest.account a USING (account_id), \
-                   LATERAL (SELECT CASE WHEN o.refresh_token IS NULL OR a.app_id IS NULL THEN o.access_expires_at \
-                       ELSE o.refresh_expires_at END AS at) AS l \
-               WHERE a.status IN ('connected', 'refresh_uncertain') \
-               AND o.warned_generation IS DISTINCT FROM o.generation AND l.at < clock_timestamp() \
-                   + LEAST(make_interval(secs => $1 * 86400), (l.at - o.refreshed_at) / 4) \
-               FOR NO KEY UPDATE OF o SKIP LOCKED) AS lapse \
-         WHERE t.account_id = lapse.account_id \
-         RETURNING t.account_id, date_trunc('second', lapse.at)::text",
-        &params![days],
+        concat!(
+            "UPDATE pinterest.token t SET warned_generation = t.generation \
+             FROM (SELECT o.account_id, l.at FROM pinterest.token o JOIN pinterest.account a USING (account_id), \
+                       LATERAL (SELECT CASE WHEN o.refresh_token IS NULL THEN o.access_expires_at \
+                           ELSE o.refresh_expires_at END AS at) AS l \
+                   WHERE o.account_id = ANY (",
+            lapsing!(),
+            ") AND a.status IN ('connected', 'refresh_uncertain') \
+                   AND o.warned_generation IS DISTINCT FROM o.generation AND l.at < clock_timestamp() \
+                       + LEAST(make_interval(secs => $1), (l.at - o.refreshed_at) / 4) \
+                   FOR NO KEY UPDATE OF o SKIP LOCKED) AS lapse \
+             WHERE t.account_id = lapse.account_id \
+             RETURNING t.account_id, date_trunc('second', lapse.at)::text"
+        ),
+        &params![days * 86_400.0],
         |row| Ok((row.get::<i64>(1)?, row.get::<String>(2)?)),
     )?;
     for (account_id, _) in &lapsing {
@@ -332,8 +385,9 @@ pub fn warn_of_lapses(days: f64) -> Result<Vec<(i64, String)>, Failure> {
 pub fn lapsed() -> Result<Vec<(i64, i64)>, Failure> {
     read(
         "SELECT t.account_id, t.generation FROM pinterest.token t JOIN pinterest.account a USING (account_id) \
-         WHERE a.status IN ('connected', 'refresh_uncertain') AND (t.refresh_token IS NULL OR a.app_id IS NULL) \
-         AND t.access_expires_at <= clock_timestamp()",
+         WHERE t.refresh_token IS NULL AND t.dormant_generation IS DISTINCT FROM t.generation \
+         AND t.access_expires_at <= (SELECT clock_timestamp()) \
+         AND a.status IN ('connected', 'refresh_uncertain')",
         &[],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )

@@ -22,6 +22,8 @@ pub struct Config {
     pub max_image_bytes: usize,
     /// Images downloaded at the same time for one import.
     pub parallel_downloads: usize,
+    /// Embedders run on other machines.
+    pub several_embedders: bool,
     /// The order in which the sizes of an image are downloaded.
     pub ladder: Ladder,
     /// How long a worker without work keeps running.
@@ -45,6 +47,7 @@ impl Config {
             tracked_endpoints: settings::tracked_endpoints()?,
             max_image_bytes: settings::max_image_bytes(),
             parallel_downloads: settings::parallel_downloads(),
+            several_embedders: !settings::embedders().is_ok_and(|list| list.are_local()),
             ladder: settings::ladder(),
             idle_timeout: settings::worker_idle_timeout(),
             animated_images: settings::animated_images(),

@@ -17,8 +17,9 @@ use crate::settings;
 use crate::store;
 use crate::store::model::ModelRow;
 
-/// Requests of this worker to the embedder at the same time.
-const PERMITS: u32 = 32;
+/// Requests of a worker to the embedder at the same time: enough for full passes of the one on this machine, or for several
+/// embedders.
+const PERMITS: (u32, u32) = (32, 256);
 /// Attempts on one input: enough for a minute of network trouble, few enough that nothing waits an hour for one image.
 pub const ATTEMPTS: i32 = 4;
 /// Attempts on one input that crash the embedder.
@@ -43,16 +44,19 @@ pub struct Gate(Arc<Shared>);
 
 struct Shared {
     permits: Semaphore,
+    /// All of them.
+    most: u32,
     suspects: AtomicUsize,
     /// When no embedder answered after a crash, and why.
     outage: Mutex<Option<(Instant, Failure)>>,
 }
 
 impl Gate {
-    /// No request is under way.
-    pub fn new() -> Self {
-        let permits = Semaphore::new(PERMITS as usize);
-        Gate(Arc::new(Shared { permits, suspects: AtomicUsize::new(0), outage: Mutex::new(None) }))
+    /// No request is under way. Are there `several` embedders?
+    pub fn new(several: bool) -> Self {
+        let most = if several { PERMITS.1 } else { PERMITS.0 };
+        let permits = Semaphore::new(most as usize);
+        Gate(Arc::new(Shared { permits, most, suspects: AtomicUsize::new(0), outage: Mutex::new(None) }))
     }
 
     /// Inputs wait until they can be sent alone. Nothing more should be claimed meanwhile: that could take long, and the
@@ -85,7 +89,7 @@ impl Gate {
     async fn embed_alone(&self, embedder: &Client, input: Input) -> Result<Result<Embedded, Error>, Failure> {
         let since = Instant::now();
         let _suspect = Suspect::counted(&self.0.suspects);
-        let _all = self.0.permits.acquire_many(PERMITS).await;
+        let _all = self.0.permits.acquire_many(self.0.most).await;
         // Those that wait behind another one do not wait for the same embedder again.
         if let Some(failure) = self.outage_since(since) {
             return Err(failure);
@@ -194,13 +198,15 @@ impl Rejection {
             | ErrorKind::TextTooLong => Rejection::Unsuitable("too_large", failure),
             ErrorKind::EmptyText => Rejection::Unsuitable("empty_text", failure),
             ErrorKind::Malformed => Rejection::Failed("malformed", failure),
-            ErrorKind::Died if attempts >= DEATHS => {
+            ErrorKind::Died | ErrorKind::Crashes if attempts >= DEATHS => {
                 failure.message = "the embedder crashed on each attempt".to_owned();
                 Rejection::Failed("embedder_died", failure)
             }
             ErrorKind::Busy => Rejection::Again { failure, after: RESTART_PAUSE, blame: false },
             _ if error.is_model() || kind == ErrorKind::Unavailable => Rejection::Unavailable(failure),
-            _ if kind != ErrorKind::Died && attempts >= ATTEMPTS => Rejection::Failed("embedder", failure),
+            _ if !matches!(kind, ErrorKind::Died | ErrorKind::Crashes) && attempts >= ATTEMPTS => {
+                Rejection::Failed("embedder", failure)
+            }
             _ => Rejection::Again { failure, after: RESTART_PAUSE, blame: true },
         }
     }
@@ -227,7 +233,7 @@ pub async fn connect(database: &Database, known: Option<&Ready>) -> Result<Ready
         Some(known) => known.client.clone(),
         None => {
             // Without the setting the program would end at once, for a reason that only its log contains.
-            database.run(settings::required_model_dir).await?;
+            database.run(settings::require_embedder).await?;
             Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await?
         }
     };

@@ -142,7 +142,20 @@ impl CommandLine {
         let mut arguments: Vec<OsString> = vec!["serve".into()];
         let mut add = |name: &str, value: OsString| arguments.extend([name.into(), value]);
         add("--listen-fd", listener.as_raw_fd().to_string().into());
-        add("--model", settings::model_dir().unwrap_or_default().into());
+        let embedders = settings::embedders();
+        if embedders.as_ref().map_or(true, |list| list.include_local()) {
+            add("--model", settings::model_dir().unwrap_or_default().into());
+        }
+        if !embedders.is_ok_and(|list| list.are_local()) {
+            // A list that is wrong makes the program say so and end.
+            add("--embedders", settings::embedder_list().into());
+            add("--embedder-timeout", settings::embedder_timeout().as_secs().to_string().into());
+            for (name, file) in settings::embedder_tls() {
+                if let Some(file) = file {
+                    add(&format!("--tls-{name}"), file.into());
+                }
+            }
+        }
         add("--precision", settings::clip_precision().name().into());
         add("--parent-pid", std::process::id().to_string().into());
         add("--max-image-bytes", settings::max_image_bytes().to_string().into());

@@ -39,14 +39,18 @@ pub enum ErrorKind {
     Busy,
     /// The other side violated the protocol, or returned a vector that is not an embedding.
     Protocol,
-    /// No server listens at the socket, or each one closes it. Made by the client, never sent.
+    /// No server listens at the address, or each one closes the connection. A server that passes requests on sends it if it
+    /// reaches none of those behind it.
     Unavailable,
+    /// The input crashes the server, also when it is the only one that the server has. Sent by a server that passes requests on
+    /// to another process.
+    Crashes,
     /// The connection was lost after the request was sent and before its answer. Made by the client, never sent.
     Died,
 }
 
-/// The number of each kind in a frame. Two kinds are missing, which only a client can detect.
-const CODES: [(ErrorKind, u16); 17] = [
+/// The number of each kind in a frame. One is missing, which only a client can detect.
+const CODES: [(ErrorKind, u16); 19] = [
     (ErrorKind::UnsupportedFormat, 1),
     (ErrorKind::Animated, 2),
     (ErrorKind::Malformed, 3),
@@ -64,6 +68,8 @@ const CODES: [(ErrorKind, u16); 17] = [
     (ErrorKind::TooManyPixels, 15),
     (ErrorKind::SideTooLong, 16),
     (ErrorKind::TooMuchMemory, 17),
+    (ErrorKind::Crashes, 18),
+    (ErrorKind::Unavailable, 19),
 ];
 
 impl ErrorKind {
@@ -85,14 +91,29 @@ impl Error {
     /// The kind of failure.
     pub fn kind(&self) -> ErrorKind {
         match *self.0 {
-            Inner::Described { kind, .. } => kind,
+            Inner::Described { kind, .. } | Inner::Broken { kind, .. } => kind,
             Inner::ImageTooLarge { .. } => ErrorKind::TooLarge,
             Inner::TextTooLong { .. } => ErrorKind::TextTooLong,
-            Inner::Connect { .. } | Inner::Leaving { .. } => ErrorKind::Unavailable,
+            Inner::Connect { .. } | Inner::Reach { .. } | Inner::Leaving { .. } => ErrorKind::Unavailable,
             Inner::Died { .. } => ErrorKind::Died,
             Inner::NoAnswer { .. } => ErrorKind::Busy,
             _ => ErrorKind::Protocol,
         }
+    }
+
+    /// An error of [`Dial::dial`](crate::Dial::dial): the embedder of this name cannot be reached, for this reason.
+    pub fn unavailable(name: impl Into<String>, reason: impl Into<String>) -> Self {
+        Inner::Reach { name: name.into(), reason: reason.into() }.into()
+    }
+
+    /// An answer of another kind than `expected`.
+    pub fn wrong_answer(expected: &'static str) -> Self {
+        Inner::WrongAnswer { expected }.into()
+    }
+
+    /// The connection was lost with the request, and with all others that were in flight: any of them may be the reason.
+    pub fn lost_connection(&self) -> bool {
+        matches!(*self.0, Inner::Died { .. } | Inner::Broken { .. })
     }
 
     /// The image or text itself is invalid: the same input will fail again.
@@ -141,12 +162,16 @@ impl From<Inner> for Error {
 pub(crate) enum Inner {
     #[error("{message}")]
     Described { kind: ErrorKind, message: String },
+    #[error("{message}")]
+    Broken { kind: ErrorKind, message: String },
     #[error("image has {found} bytes, more than the limit of {limit}")]
     ImageTooLarge { found: usize, limit: usize },
     #[error("text has {found} bytes, more than the limit of {limit}")]
     TextTooLong { found: usize, limit: usize },
     #[error("could not connect to the embedder at \"{}\": {source}", path.display())]
     Connect { path: PathBuf, source: io::Error },
+    #[error("could not connect to the embedder {name}: {reason}")]
+    Reach { name: String, reason: String },
     #[error("{servers} embedders in a row closed the connection before they began the request")]
     Leaving { servers: usize },
     #[error("the embedder closed the connection before it answered")]
@@ -172,6 +197,8 @@ pub(crate) enum Inner {
     Flag { kind: u8, found: u8 },
     #[error("frame has unknown model state {found}")]
     ModelStateCode { found: u8 },
+    #[error("frame has unknown state of an embedder {found}")]
+    MemberStateCode { found: u8 },
     #[error("frame has unknown error kind {found}")]
     ErrorCode { found: u16 },
     #[error("frame of kind {kind:#04x} is not a request")]
@@ -197,11 +224,10 @@ mod tests {
     #[test]
     fn codes_round_trip_and_are_distinct() {
         let kinds: Vec<_> = (0..=u16::MAX).filter_map(ErrorKind::from_code).collect();
-        assert_eq!(kinds.len(), 17);
+        assert_eq!(kinds.len(), CODES.len());
         for kind in kinds {
             assert_eq!(kind.code().and_then(ErrorKind::from_code), Some(kind));
         }
         assert_eq!(ErrorKind::Died.code(), None);
-        assert_eq!(ErrorKind::Unavailable.code(), None);
     }
 }

@@ -46,6 +46,15 @@ impl WrongAnswer {
     }
 }
 
+/// Name of the variable with the milliseconds that an image takes, in place of the time of a full-size model.
+const WAIT: &str = "PINTEREST_EMBEDDER_TEST_WAIT_MS";
+
+/// Waits as long as a model takes for so many images, if a test has set that.
+pub fn wait_for_images(count: usize) {
+    let set = std::env::var(WAIT).ok().and_then(|text| text.parse().ok());
+    std::thread::sleep(Duration::from_millis(set.unwrap_or(0)) * count as u32);
+}
+
 /// Executes `input` if it is such an input.
 pub fn inject(input: &[u8]) -> Option<WrongAnswer> {
     let word = input.strip_prefix(PREFIX)?;

@@ -17,14 +17,17 @@
 mod client;
 mod error;
 mod fingerprint;
+mod places;
 pub mod protocol;
 mod vector;
 
-pub use client::{Client, Input};
+pub use client::{Client, Dial, Dialling, Input, Stream};
 pub use error::{Error, ErrorKind};
 pub use fingerprint::ModelFingerprint;
+pub use places::{DEFAULT_PORT, Place, Places};
 pub use protocol::MAX_THUMBNAIL_BYTES;
 pub use protocol::{Animations, Info, Model, ModelState, Sandbox, Statistics};
+pub use protocol::{Member, MemberState};
 pub use vector::{DIMENSION, Embedded, MOST_THUMBNAIL_SIDE, NORM_TOLERANCE, THUMBNAIL_SIDE};
 
 /// Exit status of `pinterest-embedder serve` after an image or text took longer than `--image-timeout`; the same status as

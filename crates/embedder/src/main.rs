@@ -4,12 +4,15 @@ mod cli;
 mod failure;
 #[cfg(feature = "fault-injection")]
 mod fault;
+mod front;
+mod gateway;
 mod inference;
 mod log;
 mod model;
 mod packing;
 mod sandbox;
 mod server;
+mod tls;
 mod verify;
 
 #[cfg(all(feature = "fault-injection", not(debug_assertions)))]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use embedder::{Client, Info, ModelState};
+use embedder::{Client, Info, Member, MemberState, ModelState};
 
 use super::Finding;
 use crate::errors::{Failure, Kind};
@@ -20,6 +20,9 @@ const UNTRAINED_HINT: &str = "pinterest-clip-weights DIRECTORY downloads trained
                               --model DIRECTORY tells whether weights are right.";
 
 pub fn model_directory() -> Result<Finding, Failure> {
+    if settings::embedders().is_ok_and(|list| !list.include_local()) {
+        return Ok(Finding::Good("not needed: pinterest.embedders lists only other machines".to_owned()));
+    }
     Ok(match settings::model_dir() {
         None => Finding::Bad(
             "pinterest.model_dir is not set".to_owned(),
@@ -51,8 +54,8 @@ pub fn program() -> Result<Finding, Failure> {
 
 /// The state of the embedder once it has loaded its model, or the reason why it is not asked for it.
 fn info() -> Result<Result<Info, Finding>, Failure> {
-    if settings::model_dir().is_none() {
-        return Ok(Err(Finding::Note("not checked: it has no model".to_owned())));
+    if let Err(failure) = settings::require_embedder() {
+        return Ok(Err(Finding::Note(format!("not checked: {}", failure.message))));
     }
     if !registry::is_running(Worker::Supervisor) {
         return Ok(Err(Finding::Note("not started; the first call that embeds starts it".to_owned())));
@@ -108,6 +111,49 @@ pub fn answers() -> Result<Finding, Failure> {
             "See the server log; the directory pinterest.model_dir may not be readable.".to_owned(),
         )),
     }
+}
+
+/// The embedders that work is spread over.
+pub fn pool() -> Result<Finding, Failure> {
+    let list = settings::embedders()?;
+    if list.are_local() {
+        return Ok(Finding::Good("local".to_owned()));
+    }
+    settings::require_embedder()?;
+    if let Err(note) = info()? {
+        return Ok(note);
+    }
+    let members = members()?;
+    let unused: Vec<&Member> = members.iter().filter(|member| member.state != MemberState::Ready).collect();
+    let described = |member: &Member| {
+        let place = match member.address.as_str() {
+            "" => member.name.clone(),
+            address if address == member.name => member.name.clone(),
+            address => format!("{} ({address})", member.name),
+        };
+        match &member.problem {
+            Some(problem) => format!("{place}: {}: {problem}", member.state),
+            None => format!("{place}: {}", member.state),
+        }
+    };
+    let text = members.iter().map(described).collect::<Vec<_>>().join("; ");
+    Ok(if unused.is_empty() {
+        Finding::Good(text)
+    } else {
+        Finding::Bad(
+            text,
+            "The others do the work. SELECT * FROM pinterest.stat_embedders shows the present state; on the other machine, \
+             pinterest-embedder status shows its own."
+                .to_owned(),
+        )
+    })
+}
+
+/// The embedders as the running program sees them; none if it is the only one.
+fn members() -> Result<Vec<Member>, Failure> {
+    block_on(WaitEvent::Embedder, || async {
+        Ok::<_, Failure>(Client::connect(platform::EMBEDDER_SOCKET.as_ref()).await?.embedders().await?)
+    })
 }
 
 /// The sandbox that keeps a decoder's fault from the server's files, the network and other processes.

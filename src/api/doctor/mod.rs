@@ -48,6 +48,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("model directory", embedder::model_directory),
     ("embedder program", embedder::program),
     ("embedder", embedder::answers),
+    ("embedders", embedder::pool),
     ("embedder confinement", embedder::confinement),
     ("embeddings", embedder::embeddings),
     ("tracked columns", tracking::columns),

@@ -122,7 +122,7 @@ where
     Answer: Send + 'static,
     Request: Future<Output = Result<Answer, Error>> + Send + 'static,
 {
-    settings::required_model_dir()?;
+    settings::require_embedder()?;
     // Without the counters it works as well.
     let _ = statistics::attach();
     let inputs: Arc<[Input]> = inputs.into();

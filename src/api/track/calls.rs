@@ -8,6 +8,7 @@ use crate::api::{Answer, given, on_coordinator};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::as_worker;
 use crate::postgres::regclass::Regclass;
+use crate::store::refuse_if_read_only;
 use crate::store::track::column::{Declaration, TrackedColumn};
 use crate::store::track::{declaration, fill, queue, trigger, trust};
 use crate::store::user_table::{self, UserTable, describe};
@@ -27,7 +28,7 @@ fn pinterest_track(
 ) -> Answer<i64> {
     let table = given(table, "table")?;
     let embedding = given(embedding, "embedding")?;
-    crate::store::refuse_if_read_only(c"pinterest_track()");
+    refuse_if_read_only("pinterest_track()")?;
     on_coordinator()?;
     require_read_committed(c"pinterest_track()")?;
     let table = describe(table.0)?;
@@ -64,7 +65,7 @@ fn pinterest_track(
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_untrack(table: Option<&str>, embedding: default!(Option<&str>, "NULL")) -> Answer<i64> {
     let table = given(table, "table")?;
-    crate::store::refuse_if_read_only(c"pinterest_untrack()");
+    refuse_if_read_only("pinterest_untrack()")?;
     on_coordinator()?;
     let (schema, name) = user_table::table_name(table)?;
     let embedding = embedding.map(|embedding| user_table::identifier(embedding, "embedding")).transpose()?;
@@ -101,6 +102,7 @@ fn pinterest_untrack(table: Option<&str>, embedding: default!(Option<&str>, "NUL
 /// Queues the failed rows again; returns their number.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_retry_tracked(table: Option<Regclass>, embedding: default!(Option<&str>, "NULL")) -> Answer<i64> {
+    refuse_if_read_only("pinterest_retry_tracked()")?;
     let table = given(table, "table")?;
     let table = describe(table.0)?;
     own_table(&table)?;

@@ -178,8 +178,9 @@ pub struct InHand {
 /// What the worker of this identity has in hand.
 pub fn in_hand(identity: &str) -> Result<InHand, Failure> {
     Ok(read_optional(
-        "SELECT count(*), (SELECT count(*) FROM pinterest.pin_image p WHERE p.state = 'pending' \
-         AND p.claimed_by = $1), EXTRACT(EPOCH FROM clock_timestamp() - max(i.lease_until) + $2::interval)::float8 \
+        "SELECT count(*), (SELECT count(*) FROM pinterest.import r \
+             JOIN pinterest.pin_image p ON p.account_id = r.account_id AND p.import_id = r.import_id \
+             WHERE r.state = 'running' AND r.claimed_by = $1 AND p.state = 'pending' AND p.claimed_by = $1), EXTRACT(EPOCH FROM clock_timestamp() - max(i.lease_until) + $2::interval)::float8 \
          FROM pinterest.import i WHERE i.state = 'running' AND i.claimed_by = $1",
         &params![identity, LEASE],
         row_as!(InHand { imports, images, heartbeat: maybe }),

@@ -182,7 +182,7 @@ pub fn release_all_held(after: i64) -> Result<Option<i64>, Failure> {
              SELECT h.account_id, EXISTS (SELECT FROM pinterest.account a WHERE a.account_id = h.account_id AND ",
             account_usable!(),
             " AND NOT EXISTS (SELECT FROM pinterest.app p WHERE p.app_id = a.app_id AND p.access_refused_since IS NOT \
-             NULL)) FROM held h WHERE h.account_id IS NOT NULL LIMIT $2"
+             NULL) OFFSET 0) FROM held h WHERE h.account_id IS NOT NULL LIMIT $2"
         ),
         &params![after, BATCH],
         |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)),

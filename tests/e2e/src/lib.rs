@@ -18,6 +18,7 @@ mod model;
 pub mod process;
 pub mod release;
 pub mod rounds;
+pub mod scale;
 mod server_file;
 mod server_user;
 pub mod sqlsmith;

@@ -1,5 +1,7 @@
 //! The options of every command that decodes images.
 
+use std::ffi::OsString;
+
 use clap::{Args, value_parser};
 use clip::Limits;
 use embedder::protocol::MAX_IMAGE_BYTES;
@@ -27,6 +29,16 @@ pub struct LimitArguments {
 const SHARE: u64 = 4;
 
 impl LimitArguments {
+    /// The same on the command line of another process.
+    pub fn passed_on(&self) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = Vec::new();
+        let mut add = |name: &str, value: String| arguments.extend([name.into(), value.into()]);
+        add("--max-image-bytes", self.max_image_bytes.to_string());
+        add("--max-image-pixels", self.max_image_pixels.to_string());
+        add("--max-image-side", self.max_image_side.to_string());
+        arguments
+    }
+
     /// The limits for a process with `memory_limit` bytes of address space; `None` is unlimited.
     pub fn limits(&self, memory_limit: Option<u64>) -> Limits {
         let defaults = Limits::default();

@@ -7,6 +7,7 @@ mod limits;
 mod model;
 mod pack;
 mod serve;
+mod status;
 mod verify;
 
 use std::error::Error;
@@ -44,6 +45,7 @@ enum Command {
     InitModel(init_model::Arguments),
     Pack(pack::Arguments),
     Serve(serve::Arguments),
+    Status(status::Arguments),
     Verify(verify::Arguments),
 }
 
@@ -55,6 +57,7 @@ pub fn run() -> ExitCode {
         Command::InitModel(arguments) => init_model::run(arguments),
         Command::Pack(arguments) => pack::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
+        Command::Status(arguments) => status::run(arguments),
         Command::Verify(arguments) => verify::run(arguments),
     };
     outcome.unwrap_or_else(|error| {

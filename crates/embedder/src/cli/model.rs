@@ -1,5 +1,6 @@
 //! The options of every command that loads a model.
 
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
@@ -15,6 +16,13 @@ pub struct ModelArguments {
     #[arg(long = "model", value_name = "DIR", value_parser = PathBufValueParser::new().try_map(std::path::absolute))]
     pub directory: PathBuf,
 
+    #[command(flatten)]
+    pub compute: ComputeArguments,
+}
+
+/// The options of how a model computes.
+#[derive(Args)]
+pub struct ComputeArguments {
     /// Precision of the matrix products: auto, f32, bf16, or int8; auto is bf16 on x86-64 with AVX2, else f32
     #[arg(long, value_name = "NAME", default_value_t)]
     precision: Precision,
@@ -33,6 +41,33 @@ pub struct ModelArguments {
 }
 
 impl ModelArguments {
+    /// See [`ComputeArguments::uses_graphics`].
+    pub fn uses_graphics(&self) -> bool {
+        self.compute.uses_graphics()
+    }
+
+    /// See [`ComputeArguments::options`].
+    pub fn options(&self) -> Options {
+        self.compute.options()
+    }
+}
+
+impl ComputeArguments {
+    /// The same on the command line of another process.
+    pub fn passed_on(&self) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = Vec::new();
+        let mut add = |name: &str, value: String| arguments.extend([name.into(), value.into()]);
+        add("--precision", self.precision.to_string());
+        add("--device", self.device.to_string());
+        if let Some(kernels) = self.kernels {
+            add("--kernels", kernels.to_string());
+        }
+        if let Some(threads) = self.threads {
+            add("--threads", threads.to_string());
+        }
+        arguments
+    }
+
     /// Whether a GPU computes.
     pub fn uses_graphics(&self) -> bool {
         self.device != DeviceKind::Cpu

@@ -1,17 +1,18 @@
 //! One connection: a task that owns the socket, and the handles that send it requests.
 
-use std::path::Path;
+use std::io;
 
 use bytes::Buf;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use futures_util::StreamExt;
+use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::pin;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::codec::FramedRead;
 
+use super::dial::Stream;
 use super::pending::{Loss, Pending, Reply};
 use crate::error::{Error, Inner};
-use crate::protocol::{HEADER_BYTES, Header, Request, Response};
+use crate::protocol::{FrameDecoder, Header, Part, Request, Response};
 
 struct Call {
     request: Request,
@@ -25,12 +26,11 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) async fn open(path: &Path) -> Result<Self, Error> {
-        let stream =
-            UnixStream::connect(path).await.map_err(|source| Inner::Connect { path: path.to_owned(), source })?;
+    /// A connection over `stream`. Must be called within a runtime.
+    pub(super) fn open(stream: Box<dyn Stream>) -> Self {
         let (calls, receiver) = mpsc::unbounded_channel();
         tokio::spawn(drive(stream, receiver));
-        Ok(Self { calls })
+        Self { calls }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -47,8 +47,8 @@ impl Link {
     }
 }
 
-async fn drive(stream: UnixStream, mut calls: mpsc::UnboundedReceiver<Call>) {
-    let (from_server, to_server) = stream.into_split();
+async fn drive(stream: Box<dyn Stream>, mut calls: mpsc::UnboundedReceiver<Call>) {
+    let (from_server, to_server) = tokio::io::split(stream);
     let pending = Pending::default();
     let answers = read_answers(from_server, &pending);
     pin!(answers);
@@ -71,10 +71,10 @@ async fn drive(stream: UnixStream, mut calls: mpsc::UnboundedReceiver<Call>) {
 }
 
 async fn write_requests(
-    mut to_server: OwnedWriteHalf,
+    mut to_server: WriteHalf<Box<dyn Stream>>,
     calls: &mut mpsc::UnboundedReceiver<Call>,
     pending: &Pending,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     while let Some(Call { request, reply }) = calls.recv().await {
         if reply.is_closed() {
             continue;
@@ -85,6 +85,8 @@ async fn write_requests(
                 let header = header.encode();
                 let mut frame = Buf::chain(header.as_slice(), payload);
                 to_server.write_all_buf(&mut frame).await?;
+                // Over TLS, a part may wait for more.
+                to_server.flush().await?;
                 pending.sent(id);
             }
             Err(error) => {
@@ -95,10 +97,10 @@ async fn write_requests(
     Ok(())
 }
 
-async fn read_answers(from_server: OwnedReadHalf, pending: &Pending) -> Loss {
-    let mut from_server = BufReader::new(from_server);
+async fn read_answers(from_server: ReadHalf<Box<dyn Stream>>, pending: &Pending) -> Loss {
+    let mut frames = FramedRead::new(from_server, FrameDecoder::default());
     loop {
-        let (id, response) = match read_answer(&mut from_server).await {
+        let (id, response) = match read_answer(&mut frames).await {
             Ok(answer) => answer,
             Err(loss) => return loss,
         };
@@ -114,15 +116,22 @@ async fn read_answers(from_server: OwnedReadHalf, pending: &Pending) -> Loss {
     }
 }
 
-async fn read_answer(from_server: &mut BufReader<OwnedReadHalf>) -> Result<(u64, Response), Loss> {
-    let mut header = [0; HEADER_BYTES];
-    from_server.read_exact(&mut header).await?;
-    let header = Header::decode(&header)?;
-    if header.kind.is_request() {
-        let kind = header.kind as u8;
-        return Err(Error::from(Inner::NotAResponse { kind }).into());
+async fn read_answer(
+    frames: &mut FramedRead<ReadHalf<Box<dyn Stream>>, FrameDecoder>,
+) -> Result<(u64, Response), Loss> {
+    let mut header = None;
+    loop {
+        match frames.next().await.ok_or(Loss::Closed(io::ErrorKind::UnexpectedEof))?? {
+            Part::Header(found) if found.kind.is_request() => {
+                let kind = found.kind as u8;
+                return Err(Error::from(Inner::NotAResponse { kind }).into());
+            }
+            Part::Header(found) => header = Some(found),
+            Part::Payload(payload) => {
+                if let Some(Header { kind, id, .. }) = header {
+                    return Ok((id, Response::decode(kind, &payload)?));
+                }
+            }
+        }
     }
-    let mut payload = vec![0; header.length as usize];
-    from_server.read_exact(&mut payload).await?;
-    Ok((header.id, Response::decode(header.kind, &payload)?))
 }

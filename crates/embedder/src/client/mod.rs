@@ -1,10 +1,11 @@
 //! Requests for embeddings to a running server.
 
+mod dial;
 mod link;
 mod pending;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +13,14 @@ use bytes::Bytes;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout_at};
 
+pub use self::dial::{Dial, Dialling, Stream};
+
+use self::dial::Socket;
 use self::link::Link;
 use self::pending::Reply;
 use crate::Embedded;
 use crate::error::{Error, ErrorKind, Inner};
-use crate::protocol::{Animations, Info, ModelState, Request, Response};
+use crate::protocol::{Animations, Info, Member, ModelState, Request, Response};
 use crate::vector::checked_thumbnail;
 
 /// A connection to a running `pinterest-embedder`, shared by its clones.
@@ -54,7 +58,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(100);
 const LOADING_PAUSE: Duration = Duration::from_millis(50);
 
 struct Shared {
-    path: PathBuf,
+    dial: Box<dyn Dial>,
     /// Locked during a reconnection, so that all requests share the new connection.
     link: Mutex<Link>,
 }
@@ -67,8 +71,17 @@ impl Client {
     ///
     /// [`Unavailable`](ErrorKind::Unavailable) if no process listens there.
     pub async fn connect(path: &Path) -> Result<Self, Error> {
-        let link = Link::open(path).await?;
-        Ok(Self { shared: Arc::new(Shared { path: path.to_owned(), link: Mutex::new(link) }) })
+        Self::over(Box::new(Socket(path.to_owned()))).await
+    }
+
+    /// Connects to a server in the given way.
+    ///
+    /// # Errors
+    ///
+    /// Those of `dial`.
+    pub async fn over(dial: Box<dyn Dial>) -> Result<Self, Error> {
+        let link = Link::open(dial.dial().await?);
+        Ok(Self { shared: Arc::new(Shared { dial, link: Mutex::new(link) }) })
     }
 
     /// The embedding of an input. While the server is busy, the request is repeated for the time of `patience`.
@@ -145,6 +158,38 @@ impl Client {
         }
     }
 
+    /// The embedders behind the server, with their states; none if it computes itself.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`info`](Self::info).
+    pub async fn embedders(&self) -> Result<Vec<Member>, Error> {
+        match self.ask(Request::Embedders).await? {
+            Response::Embedders(members) => Ok(members),
+            _ => Err(Inner::WrongAnswer { expected: "embedders" }.into()),
+        }
+    }
+
+    /// The answer to a request, for a server that passes requests on. Embeddings and thumbnails have been checked; an answer that is an error is
+    /// that error.
+    ///
+    /// # Errors
+    ///
+    /// Every [`ErrorKind`].
+    pub async fn pass(&self, request: Request) -> Result<Response, Error> {
+        let response = self.ask(request).await?;
+        match &response {
+            Response::Embedding { model, vector, animated, thumbnail } => {
+                Embedded::checked(vector.clone(), *model, *animated, thumbnail.clone())?;
+            }
+            Response::Thumbnail(thumbnail) => {
+                checked_thumbnail(thumbnail.clone())?;
+            }
+            _ => {}
+        }
+        Ok(response)
+    }
+
     /// The state of the server when it has loaded its model or failed to load it. If it is still loading after `patience`,
     /// the state then, with [`ModelState::Loading`].
     ///
@@ -185,7 +230,7 @@ impl Client {
     async fn link(&self) -> Result<Link, Error> {
         let mut link = self.shared.link.lock().await;
         if link.is_closed() {
-            *link = Link::open(&self.shared.path).await?;
+            *link = Link::open(self.shared.dial.dial().await?);
         }
         Ok(link.clone())
     }
@@ -193,7 +238,7 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Client").field("path", &self.shared.path).finish_non_exhaustive()
+        formatter.debug_struct("Client").finish_non_exhaustive()
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::error::{Error, ErrorKind, Inner};
-use crate::protocol::Response;
+use crate::protocol::{Response, Unreadable};
 
 /// The end of a request.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Loss {
             Self::Closed(io::ErrorKind::UnexpectedEof) => Reply::Failed(Inner::Died { source: None }.into()),
             Self::Closed(kind) => Reply::Failed(Inner::Died { source: Some((*kind).into()) }.into()),
             Self::Broken(kind, message) => {
-                Reply::Failed(Inner::Described { kind: *kind, message: message.clone() }.into())
+                Reply::Failed(Inner::Broken { kind: *kind, message: message.clone() }.into())
             }
         }
     }
@@ -52,9 +52,12 @@ impl From<Error> for Loss {
     }
 }
 
-impl From<io::Error> for Loss {
-    fn from(error: io::Error) -> Self {
-        Self::Closed(error.kind())
+impl From<Unreadable> for Loss {
+    fn from(error: Unreadable) -> Self {
+        match error {
+            Unreadable::Io(error) => Self::Closed(error.kind()),
+            Unreadable::Frame(error) => error.into(),
+        }
     }
 }
 

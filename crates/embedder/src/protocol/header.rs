@@ -1,4 +1,4 @@
-use super::{MAX_IMAGE_BYTES, MAX_TEXT_BYTES, MAX_THUMBNAIL_BYTES, report, request, response};
+use super::{MAX_IMAGE_BYTES, MAX_TEXT_BYTES, MAX_THUMBNAIL_BYTES, embedders, report, request, response};
 use crate::error::{Error, Inner};
 
 /// The first four bytes of every frame.
@@ -29,6 +29,8 @@ pub enum FrameKind {
     StillImageWithThumbnail = 0x06,
     /// An image to make a thumbnail of, and not to embed.
     AskThumbnail = 0x07,
+    /// A request for the states of the embedders behind the server.
+    AskEmbedders = 0x08,
     /// The answer to an image or a text.
     Embedding = 0x81,
     /// The answer to a request for the server's state.
@@ -43,6 +45,8 @@ pub enum FrameKind {
     Thumbnail = 0x86,
     /// What the server has done, for its parent process.
     Report = 0x87,
+    /// The answer to a request for the states of the embedders behind the server.
+    Embedders = 0x88,
 }
 
 impl FrameKind {
@@ -54,18 +58,19 @@ impl FrameKind {
             }
             Self::AskThumbnail => request::SIDE_BYTES + MAX_IMAGE_BYTES,
             Self::Text => MAX_TEXT_BYTES,
-            Self::AskInfo | Self::Goodbye => 0,
+            Self::AskInfo | Self::AskEmbedders | Self::Goodbye => 0,
             Self::Embedding => response::EMBEDDING_BYTES,
             Self::EmbeddingWithThumbnail => response::EMBEDDING_BYTES + MAX_THUMBNAIL_BYTES,
             Self::Thumbnail => MAX_THUMBNAIL_BYTES,
             Self::Info | Self::Error => response::MAX_DESCRIPTION_BYTES,
             Self::Report => report::MAX_PAYLOAD,
+            Self::Embedders => embedders::MAX_PAYLOAD,
         }
     }
 
     /// Whether a client sends it, and not a server.
     pub const fn is_request(self) -> bool {
-        self.is_image() || matches!(self, Self::Text | Self::AskInfo)
+        self.is_image() || matches!(self, Self::Text | Self::AskInfo | Self::AskEmbedders)
     }
 
     /// Whether its payload is an encoded image, after at most a few other bytes.
@@ -81,7 +86,7 @@ impl FrameKind {
     }
 
     /// All kinds.
-    pub const ALL: [FrameKind; 14] = [
+    pub const ALL: [FrameKind; 16] = [
         FrameKind::Image,
         FrameKind::Text,
         FrameKind::AskInfo,
@@ -89,6 +94,7 @@ impl FrameKind {
         FrameKind::ImageWithThumbnail,
         FrameKind::StillImageWithThumbnail,
         FrameKind::AskThumbnail,
+        FrameKind::AskEmbedders,
         FrameKind::Embedding,
         FrameKind::Info,
         FrameKind::Error,
@@ -96,6 +102,7 @@ impl FrameKind {
         FrameKind::EmbeddingWithThumbnail,
         FrameKind::Thumbnail,
         FrameKind::Report,
+        FrameKind::Embedders,
     ];
 
     fn from_byte(byte: u8) -> Option<Self> {

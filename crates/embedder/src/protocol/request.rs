@@ -38,6 +38,8 @@ pub enum Request {
     Text(String),
     /// The state of the server.
     Info,
+    /// The states of the embedders behind the server.
+    Embedders,
 }
 
 impl Request {
@@ -69,6 +71,7 @@ impl Request {
             }
             Self::Text(text) => (FrameKind::Text, Bytes::from(text)),
             Self::Info => (FrameKind::AskInfo, Bytes::new()),
+            Self::Embedders => (FrameKind::AskEmbedders, Bytes::new()),
         };
         let length = payload.len() as u32;
         Ok((Header { kind, id, length }, payload))
@@ -96,7 +99,8 @@ impl Request {
                 .map(Self::Text)
                 .map_err(|_| Inner::NotUtf8 { kind: kind as u8 }.into()),
             FrameKind::AskInfo if payload.is_empty() => Ok(Self::Info),
-            FrameKind::AskInfo => {
+            FrameKind::AskEmbedders if payload.is_empty() => Ok(Self::Embedders),
+            FrameKind::AskInfo | FrameKind::AskEmbedders => {
                 Err(Inner::PayloadLength { kind: kind as u8, found: payload.len(), needed: 0 }.into())
             }
             _ => Err(Inner::NotARequest { kind: kind as u8 }.into()),
@@ -115,6 +119,7 @@ impl fmt::Debug for Request {
             Self::Thumbnail(image, side) => write!(formatter, "Thumbnail({} bytes, {side} pixels)", image.len()),
             Self::Text(text) => write!(formatter, "Text({} bytes)", text.len()),
             Self::Info => formatter.write_str("Info"),
+            Self::Embedders => formatter.write_str("Embedders"),
         }
     }
 }

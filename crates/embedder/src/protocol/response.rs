@@ -2,6 +2,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::embedders::{Member, put_members, take_members};
 use super::fields::{Fields, cut, put_string};
 use super::{FrameKind, HEADER_BYTES, Header};
 use crate::error::{Error, ErrorKind, Inner};
@@ -39,11 +40,13 @@ pub enum Response {
     Info(Box<Info>),
     /// The answer to a request that failed.
     Error {
-        /// The kind of failure; not one of the two that only a client can detect.
+        /// The kind of failure; not the one that only a client can detect.
         kind: ErrorKind,
         /// One sentence without a line break.
         message: String,
     },
+    /// The answer to a request for the embedders behind the server; none if it computes itself.
+    Embedders(Vec<Member>),
     /// The server ends in good order.
     Goodbye,
 }
@@ -193,6 +196,10 @@ impl Response {
                 put_info(&mut frame, info);
                 FrameKind::Info
             }
+            Self::Embedders(members) => {
+                put_members(&mut frame, members);
+                FrameKind::Embedders
+            }
             Self::Error { kind, message } => {
                 put_failure(&mut frame, *kind, message);
                 FrameKind::Error
@@ -228,6 +235,7 @@ impl Response {
                 let (kind, message) = take_failure(&mut fields)?;
                 Self::Error { kind, message }
             }
+            FrameKind::Embedders => Self::Embedders(take_members(&mut fields)?),
             FrameKind::Goodbye => Self::Goodbye,
             _ => return Err(Inner::NotAResponse { kind: kind as u8 }.into()),
         };
@@ -327,7 +335,7 @@ fn take_statistics(fields: &mut Fields<'_>) -> Result<Statistics, Error> {
     })
 }
 
-/// The kinds that only a client can detect have no number, and are sent as a violation of the protocol.
+/// The kind that only a client can detect has no number, and is sent as a violation of the protocol.
 fn put_failure(frame: &mut Vec<u8>, kind: ErrorKind, message: &str) {
     let code = kind.code().or(ErrorKind::Protocol.code());
     frame.extend_from_slice(&code.unwrap_or_default().to_le_bytes());

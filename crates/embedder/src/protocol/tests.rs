@@ -14,11 +14,12 @@ fn request() -> impl Strategy<Value = Request> {
         (vec(any::<u8>(), 0..4096), any::<u16>()).prop_map(|(image, side)| Request::Thumbnail(image.into(), side)),
         any::<String>().prop_map(Request::Text),
         Just(Request::Info),
+        Just(Request::Embedders),
     ]
 }
 
 fn error_kind() -> impl Strategy<Value = ErrorKind> {
-    (1u16..=14).prop_map(|code| ErrorKind::from_code(code).unwrap())
+    (1u16..=19).prop_map(|code| ErrorKind::from_code(code).unwrap())
 }
 
 fn model_state() -> impl Strategy<Value = ModelState> {
@@ -64,6 +65,34 @@ fn sandbox() -> impl Strategy<Value = Sandbox> {
         .prop_map(|(landlock, [seccomp, sealed], gap)| Sandbox { landlock, seccomp, sealed, gap })
 }
 
+fn member() -> impl Strategy<Value = Member> {
+    let states = [MemberState::Ready, MemberState::OtherModel, MemberState::Failed, MemberState::Unreachable];
+    (
+        any::<[String; 4]>(),
+        prop::option::of("\\PC+"),
+        prop::sample::select(states.to_vec()),
+        1..u8::MAX,
+        any::<[u64; 3]>(),
+        any::<[u32; 4]>(),
+    )
+        .prop_map(|([name, address, precision, kernels], problem, state, fingerprint, counts, numbers)| Member {
+            name,
+            address,
+            state,
+            problem,
+            fingerprint: Some(ModelFingerprint::from_bytes([fingerprint; 32])),
+            precision,
+            kernels,
+            images: counts[0],
+            texts: counts[1],
+            failures: counts[2],
+            in_flight: numbers[0],
+            window: numbers[1],
+            round_trip_microseconds: numbers[2],
+            image_microseconds: numbers[3],
+        })
+}
+
 fn response() -> impl Strategy<Value = Response> {
     prop_oneof![
         (any::<[u8; 32]>(), vec(any::<f32>(), DIMENSION), any::<bool>(), prop::option::of(vec(any::<u8>(), 0..999)))
@@ -82,6 +111,7 @@ fn response() -> impl Strategy<Value = Response> {
             }
         ),
         (error_kind(), any::<String>()).prop_map(|(kind, message)| Response::Error { kind, message }),
+        vec(member(), 0..4).prop_map(Response::Embedders),
         Just(Response::Goodbye),
     ]
 }
@@ -91,7 +121,7 @@ fn header_bytes() -> impl Strategy<Value = [u8; HEADER_BYTES]> {
     (
         prop_oneof![9 => Just(MAGIC), 1 => any::<[u8; 4]>()],
         prop_oneof![9 => Just(VERSION), 1 => any::<u8>()],
-        prop_oneof![0x01..=0x07u8, 0x80..=0x87u8, any::<u8>()],
+        prop_oneof![0x01..=0x08u8, 0x80..=0x88u8, any::<u8>()],
         prop_oneof![9 => Just(0u16), 1 => any::<u16>()],
         any::<u64>(),
         prop_oneof![0..10_000u32, any::<u32>()],

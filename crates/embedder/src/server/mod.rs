@@ -6,18 +6,12 @@
 //!                                                 └─ known ────────────────────┘
 //! ```
 
-mod activity;
-mod answers;
-mod confine;
-mod connection;
 mod decode;
-mod listener;
 mod model_thread;
 mod pass_size;
 mod queue;
 mod recent_texts;
 mod report;
-mod round_robin;
 mod slot;
 mod watchdog;
 
@@ -28,36 +22,24 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use bytes::Bytes;
+use embedder::protocol::{Animations, Request, Response};
 use embedder::{Info, ModelState, Sandbox, Statistics};
 use tokio::net::UnixListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-pub use self::confine::Confinement;
-pub use self::listener::Listen;
-
-use self::activity::Activity;
-use self::answers::ConnectionNumber;
-use self::queue::Queue;
+use self::queue::{Encoded, Job, Queue, Task};
 use self::recent_texts::RecentTexts;
 use self::watchdog::Watchdog;
+use crate::front::accept::accept;
+use crate::front::answers::Responder;
+use crate::front::listener::Listen;
+use crate::front::signals::Signals;
+use crate::front::{Intake, PARTING, Room, Service, confine};
 use crate::log;
 use crate::packing::Packing;
 use crate::sandbox::{self, Needs, ReadableFiles};
-
-/// Concurrent connections; more wait in the listening socket's queue. Below the limit on descriptors that [`Confinement`] sets.
-const MAX_CONNECTIONS: usize = 900;
-
-/// Bytes of images received and not yet decoded. A connection that would exceed it is not read until there is room.
-const IMAGE_BUDGET: usize = 128 * 1024 * 1024;
-
-/// Larger images, in bytes, take from a separate budget with room for two of the largest, so that others do not wait behind
-/// them.
-const LARGE_FILE: usize = 8 * 1024 * 1024;
-
-/// Time that connections have for their last frame when the server ends.
-const PARTING: Duration = Duration::from_secs(1);
 
 /// How the server runs.
 pub struct Options {
@@ -84,7 +66,7 @@ struct Shared {
     queue: Queue,
     recent_texts: RecentTexts,
     watchdog: Watchdog,
-    activity: Activity,
+    intake: Intake,
     model: Mutex<ModelState>,
     sandbox: Mutex<Sandbox>,
     readable: ReadableFiles,
@@ -92,8 +74,6 @@ struct Shared {
     first_load: OnceLock<()>,
     /// Notified when only a new process can read the model.
     succession: Notify,
-    image_budget: Arc<Semaphore>,
-    large_image_budget: Arc<Semaphore>,
     limits: clip::Limits,
     threads: usize,
 }
@@ -126,7 +106,40 @@ impl Shared {
     }
 }
 
-/// Serves until a signal or the idle timeout. Call [`Confinement::apply`] first.
+impl Service for Shared {
+    fn intake(&self) -> &Intake {
+        &self.intake
+    }
+
+    /// Answers a request if that takes no work; otherwise puts it in its queue.
+    fn take(&self, request: Request, budget: Room, responder: Responder) {
+        let queue_image = |image: Bytes, animations: Animations, task: Task, responder: Responder| {
+            let animations = match animations {
+                Animations::FirstFrame => clip::Animations::FirstFrame,
+                Animations::Refuse => clip::Animations::Refuse,
+            };
+            self.queue.push_image(Job { input: Encoded { image, animations, task, _budget: budget }, responder });
+        };
+        match request {
+            Request::Image(image, animations) => queue_image(image, animations, Task::Embed, responder),
+            Request::ImageWithThumbnail(image, animations) => {
+                queue_image(image, animations, Task::EmbedWithThumbnail, responder);
+            }
+            Request::Thumbnail(image, side) => {
+                queue_image(image, Animations::FirstFrame, Task::Thumbnail(side), responder);
+            }
+            Request::Text(input) => match self.recent_texts.get(&input) {
+                Some(answer) => responder.answer(&answer),
+                None => self.queue.push_text(Job { input, responder }),
+            },
+            Request::Info => responder.answer(&Response::Info(Box::new(self.info()))),
+            Request::Embedders => responder.answer(&Response::Embedders(Vec::new())),
+            _ => unreachable!("a request that is decoded but not served: this is a bug"),
+        }
+    }
+}
+
+/// Serves until a signal or the idle timeout. Call [`Confinement::apply`](confine::Confinement::apply) first.
 ///
 /// Everything that needs rights is done first: the socket, the runtime with its descriptors, and the process that packs the
 /// weights. Then the process enters its sandbox. Threads start and connections are accepted only after that.
@@ -155,16 +168,12 @@ pub fn run(options: Options) -> io::Result<()> {
         queue: Queue::new(options.max_queue, options.max_pass_time, decoders),
         recent_texts: RecentTexts::new(),
         watchdog: Watchdog::default(),
-        activity: Activity::default(),
+        intake: Intake::new(options.limits.max_bytes),
         model: Mutex::new(ModelState::Loading),
         sandbox: Mutex::new(sandbox),
         readable,
         first_load: OnceLock::new(),
         succession: Notify::new(),
-        image_budget: Arc::new(Semaphore::new(IMAGE_BUDGET / connection::BUDGET_UNIT)),
-        large_image_budget: Arc::new(Semaphore::new(
-            (2 * options.limits.max_bytes).max(LARGE_FILE).div_ceil(connection::BUDGET_UNIT),
-        )),
         limits: options.limits,
         threads: options.options.threads.get(),
     });
@@ -175,18 +184,6 @@ pub fn run(options: Options) -> io::Result<()> {
     }
     drop(socket_file);
     Ok(())
-}
-
-/// Signals that end the process.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
 }
 
 fn start_threads(
@@ -226,55 +223,12 @@ async fn serve(shared: Arc<Shared>, listener: UnixListener, mut signals: Signals
 
     tokio::select! {
         never = accept(&listener, &shared, &stopped, &mut connections) => match never {},
-        () = shared.activity.idle_for(idle_timeout) => {}
+        () = shared.intake.activity.idle_for(idle_timeout) => {}
         () = shared.succession.notified() => {}
-        _ = signals.terminate.recv() => {}
-        _ = signals.interrupt.recv() => {}
+        () = signals.recv() => {}
     }
     // From here on no connection is accepted and no request read. Connections in the listening socket's queue are left to
     // the next process. A client that gets a goodbye instead of an answer sends its request to that process.
     stop.send_replace(true);
     let _ = tokio::time::timeout(PARTING, connections.join_all()).await;
-}
-
-async fn accept(
-    listener: &UnixListener,
-    shared: &Arc<Shared>,
-    stopped: &watch::Receiver<bool>,
-    connections: &mut JoinSet<()>,
-) -> std::convert::Infallible {
-    let user = rustix::process::geteuid().as_raw();
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    for number in (0..).map(ConnectionNumber) {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
-            unreachable!("the semaphore is never closed: this is a bug");
-        };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                log::line(format_args!("could not accept a connection: {error}"));
-                // Most lasting errors are a lack of descriptors or memory. Without a pause this would spin.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        match stream.peer_cred() {
-            Ok(peer) if [user, 0].contains(&peer.uid()) => {}
-            Ok(peer) => {
-                log::line(format_args!("refused a connection from user {}, expected user {user} or 0", peer.uid()));
-                continue;
-            }
-            Err(error) => {
-                log::line(format_args!("refused a connection from an unknown user: {error}"));
-                continue;
-            }
-        }
-        let (shared, stopped) = (Arc::clone(shared), stopped.clone());
-        connections.spawn(async move {
-            connection::serve(stream, number, &shared, stopped).await;
-            drop(permit);
-        });
-        while connections.try_join_next().is_some() {}
-    }
-    unreachable!("more connections than numbers: this is a bug")
 }

@@ -10,11 +10,11 @@ use embedder::protocol::Response;
 use embedder::{ErrorKind, Model, ModelFingerprint, ModelState};
 
 use super::Shared;
-use super::answers::Responder;
 use super::queue::{Batch, Decoded, Job};
 use super::slot::Slot;
 use super::watchdog::Subject;
 use crate::failure::Failure;
+use crate::front::answers::Responder;
 use crate::packing::Packing;
 use crate::{inference, log, model, sandbox};
 
@@ -105,6 +105,8 @@ fn embed_images(shared: &Shared, loaded: &mut Loaded, jobs: Vec<Job<Decoded>>) {
         .unzip();
     let watched = shared.watchdog.watch(Subject::Images(digests));
     let began = Instant::now();
+    #[cfg(feature = "fault-injection")]
+    crate::fault::wait_for_images(images.len());
     let results = inference::embed_images(&mut *loaded.engine, &images);
     if !loaded.engine.is_current() {
         // These results may come from other weights. The next batch ends this process.

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use clip::{Animations, Measure, Pixels};
 use embedder::{ErrorKind, Statistics};
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::answers::{ConnectionNumber, Responder};
 use super::pass_size::PassSize;
-use super::round_robin::RoundRobin;
 use crate::failure::Failure;
+use crate::front::Room;
+use crate::front::answers::{ClientNumber, Responder};
+use crate::front::round_robin::RoundRobin;
 
 /// What is to be made of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Encoded {
     pub image: Bytes,
     pub animations: Animations,
     pub task: Task,
-    pub _budget: OwnedSemaphorePermit,
+    pub _budget: Room,
 }
 
 /// A decoded image: the model's input.
@@ -72,12 +72,12 @@ pub struct Queue {
     decoders: usize,
 }
 
-type Line<Input> = RoundRobin<ConnectionNumber, Job<Input>>;
+type Line<Input> = RoundRobin<ClientNumber, Job<Input>>;
 
 struct State {
     encoded: Line<Encoded>,
     /// Large images that were set aside.
-    large: RoundRobin<ConnectionNumber, (Job<Encoded>, Measure)>,
+    large: RoundRobin<ClientNumber, (Job<Encoded>, Measure)>,
     decoding: usize,
     /// Whether one of those is large.
     decoding_large: bool,
@@ -145,7 +145,7 @@ impl Queue {
             drop(state);
             return job.responder.refuse(busy("images", waiting, self.limit));
         }
-        state.encoded.push(job.responder.connection(), job);
+        state.encoded.push(job.responder.client(), job);
         drop(state);
         self.to_decode.notify_one();
     }
@@ -161,7 +161,7 @@ impl Queue {
             return job.responder.refuse(busy("texts", waiting, self.limit));
         }
         state.pass_size.text_came(Instant::now());
-        state.texts.push(job.responder.connection(), job);
+        state.texts.push(job.responder.client(), job);
         drop(state);
         self.to_embed.notify_one();
     }
@@ -196,7 +196,7 @@ impl Queue {
     pub fn set_aside(&self, job: Job<Encoded>, measure: Measure) {
         let mut state = self.lock();
         state.decoding -= 1;
-        state.large.push(job.responder.connection(), (job, measure));
+        state.large.push(job.responder.client(), (job, measure));
         drop(state);
         self.to_decode.notify_one();
     }
@@ -218,7 +218,7 @@ impl Queue {
             self.to_decode.notify_one();
             return;
         };
-        state.decoded.push(job.responder.connection(), job);
+        state.decoded.push(job.responder.client(), job);
         drop(state);
         self.to_embed.notify_one();
     }

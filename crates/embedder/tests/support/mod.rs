@@ -47,6 +47,13 @@ pub fn picture(number: u8) -> Vec<u8> {
     png.into_inner()
 }
 
+/// A PNG that takes no time to decode.
+pub fn small_picture() -> Vec<u8> {
+    let mut png = Cursor::new(Vec::new());
+    RgbImage::from_pixel(32, 32, image::Rgb([200, 150, 100])).write_to(&mut png, ImageFormat::Png).unwrap();
+    png.into_inner()
+}
+
 /// A PNG that takes some milliseconds to decode.
 pub fn large_picture() -> Vec<u8> {
     let mut png = Cursor::new(Vec::new());

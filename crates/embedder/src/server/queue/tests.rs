@@ -5,15 +5,15 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::*;
+use crate::front::activity::Activity;
+use crate::front::answers::{Outgoing, Ticket};
 use crate::inference::BATCH;
-use crate::server::activity::Activity;
-use crate::server::answers::{Outgoing, Ticket};
 
 const DECODERS: usize = 2;
 const PASS_TIME: Duration = Duration::from_millis(60);
 
 struct Client {
-    connection: ConnectionNumber,
+    client: ClientNumber,
     answers: UnboundedSender<Outgoing>,
     outgoing: UnboundedReceiver<Outgoing>,
     permits: Arc<Semaphore>,
@@ -24,7 +24,7 @@ impl Client {
     fn new(connection: u64) -> Self {
         let (answers, outgoing) = unbounded_channel();
         Self {
-            connection: ConnectionNumber(connection),
+            client: ClientNumber(connection),
             answers,
             outgoing,
             permits: Arc::new(Semaphore::new(1000)),
@@ -33,9 +33,11 @@ impl Client {
     }
 
     fn job<Input>(&self, input: Input) -> Job<Input> {
-        let ticket =
-            Ticket { _place: Arc::clone(&self.permits).try_acquire_owned().unwrap(), _work: self.activity.begin() };
-        Job { input, responder: Responder::new(self.connection, 1, self.answers.clone(), ticket) }
+        let ticket = Ticket {
+            _place: Some(Arc::clone(&self.permits).try_acquire_owned().unwrap()),
+            _work: Some(self.activity.begin()),
+        };
+        Job { input, responder: Responder::new(self.client, 1, self.answers.clone(), ticket) }
     }
 
     fn push_text(&self, queue: &Queue, text: &str) {
@@ -43,12 +45,11 @@ impl Client {
     }
 
     fn push_image(&self, queue: &Queue) {
-        let budget = Arc::clone(&self.permits).try_acquire_owned().unwrap();
         queue.push_image(self.job(Encoded {
             image: Bytes::new(),
             animations: Animations::FirstFrame,
             task: Task::Embed,
-            _budget: budget,
+            _budget: Room::default(),
         }));
     }
 
@@ -89,7 +90,7 @@ fn next_texts(queue: &Queue) -> Vec<String> {
 /// Whose images they are.
 fn next_images(queue: &Queue) -> Vec<u64> {
     match queue.next_batch() {
-        Batch::Images(jobs) => jobs.into_iter().map(|job| job.responder.connection().0).collect(),
+        Batch::Images(jobs) => jobs.into_iter().map(|job| job.responder.client().0).collect(),
         Batch::Texts(_) => panic!("expected pictures"),
     }
 }

@@ -1,8 +1,10 @@
 //! `make bench`: figures measured with the full-size model, without pass or fail. An argument selects a measurement
-//! that needs no trained model: `search`, `tracking`, `queue` or `board`.
+//! that needs no trained model: `search`, `tracking`, `queue`, `board` or
+//! `scale`.
 
 mod embedder;
 mod import;
+mod scale;
 mod search;
 mod texts;
 mod tracking;
@@ -31,7 +33,8 @@ fn main() -> Result<()> {
             "tracking" => tracking::measure(),
             "queue" => import::behind_queues(number("QUEUED", 100_000)?),
             "board" => import::large_board(number("PINS", 20_000)?),
-            _ => bail!("no measurement \"{name}\": choose search, tracking, queue or board"),
+            "scale" => scale::measure(number("ACCOUNTS", 100_000)?, number("PINS", 10_000_000)?),
+            _ => bail!("no measurement \"{name}\": choose search, tracking, queue, board or scale"),
         };
     }
     let model = Model::find(&installation)?;

@@ -1,6 +1,7 @@
 //! The embedder: crashes, settings and models.
 
 mod deaths;
+mod elsewhere;
 mod model;
 mod poison;
 mod reembed;

@@ -7,26 +7,37 @@ use anyhow::Context;
 use super::files::{board, metrics, shipped};
 use super::programs::Programs;
 use super::prometheus::{ROLE, Watched};
+use crate::support::machines::{Authority, Files, Machine};
 use crate::support::prelude::*;
 use crate::support::tracking_work::{settled, texts};
+
+/// An embedder on another machine, and the server's files for it.
+type Elsewhere = (Machine, Files);
 
 const USER: &str = "example_user";
 
 /// A world with the exporters' role, something to report in every view, and no more work to do.
-fn world() -> Result<(World, Client)> {
-    let (world, mut client) = quick_world("Beach", 2)?.with_session()?;
+fn world() -> Result<(World, Client, Elsewhere)> {
+    let authority = Authority::new()?;
+    let (machine, files) = (Machine::start(&authority)?, authority.files("db1.internal")?);
+    let list = format!("local, {}", machine.address);
+    let mut builder = World::builder().sandbox(quick_board("Beach", 2)).setting("pinterest.embedders", &list);
+    for (name, value) in files.settings() {
+        builder = builder.setting(name, &value);
+    }
+    let (world, mut client) = builder.start()?.with_session()?;
     client.batch_execute(&format!("CREATE ROLE {ROLE} LOGIN; GRANT pg_monitor TO {ROLE}"))?;
     import(&mut client, "Beach")?;
     texts(&mut client, "venues")?;
     client.batch_execute("INSERT INTO venues VALUES (1, 'a barn')")?;
     settled(&mut client)?;
-    Ok((world, client))
+    Ok((world, client, (machine, files)))
 }
 
 #[test]
 fn alerts_fire_and_end() -> Result<()> {
     let Some(programs) = Programs::find()? else { return Ok(()) };
-    let (world, mut client) = world()?;
+    let (world, mut client, _elsewhere) = world()?;
     let mut watched = Watched::start(&programs, &world)?;
     every_metric_is_reported(&watched)?;
     every_expression_of_the_board_has_a_result(&watched)?;

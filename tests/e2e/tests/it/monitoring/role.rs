@@ -64,6 +64,10 @@ fn counters_that_are_not_kept_hide_no_row() -> Result<()> {
     for query in queries()? {
         let (select, view) = query.split_once("FROM pinterest.").context("no view")?;
         let view = view.trim();
+        if view == "stat_embedders" {
+            // It has rows of running embedders only, which count.
+            continue;
+        }
         let empty = format!("{select} FROM jsonb_populate_record(NULL::pinterest.{view}, '{{{known}, {now}}}')");
         let nulls = format!("SELECT e.key FROM ({empty}) AS q, jsonb_each(to_jsonb(q)) AS e WHERE e.value = 'null'");
         assert_eq!(client.column::<String>(&nulls)?, Vec::<String>::new(), "{view}");

@@ -6,6 +6,7 @@ pub mod citus;
 pub mod doc_pages;
 pub mod imports;
 pub mod key_files;
+pub mod machines;
 pub mod modules;
 pub mod oauth;
 pub mod owners;

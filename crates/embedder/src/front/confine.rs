@@ -8,8 +8,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 #[cfg(target_os = "linux")]
 use crate::log;
 
-/// Open descriptors: 900 connections and a few more.
-const MAX_DESCRIPTORS: u64 = 1024;
+/// Open descriptors of a process that computes: 900 connections and a few more; and of one that spreads work: as many of each
+/// kind, and those to embedders.
+const MAX_DESCRIPTORS: (u64, u64) = (1024, 8192);
 
 /// Niceness relative to the parent process. If CPUs are scarce, a process of the database gets three times the share of a
 /// thread here: an import can wait. If they are not scarce, it makes no difference.
@@ -18,6 +19,8 @@ const NICENESS: i32 = 5;
 /// Choices of the process that starts the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Confinement {
+    /// It computes and decodes, which can wait, and takes much memory.
+    pub computes: bool,
     /// Largest address space, in bytes.
     pub memory_limit: Option<u64>,
     /// End with the parent process.
@@ -34,11 +37,13 @@ impl Confinement {
     ///
     /// If the system refuses a limit, or the parent is not the expected one.
     pub fn apply(&self) -> io::Result<()> {
-        prefer_oom_kill();
-        rustix::process::nice(NICENESS)?;
+        if self.computes {
+            prefer_oom_kill();
+            rustix::process::nice(NICENESS)?;
+        }
         // A core file would contain images and texts.
         lower(Resource::Core, 0)?;
-        lower(Resource::Nofile, MAX_DESCRIPTORS)?;
+        lower(Resource::Nofile, if self.computes { MAX_DESCRIPTORS.0 } else { MAX_DESCRIPTORS.1 })?;
         if let Some(bytes) = self.memory_limit {
             lower(Resource::As, bytes)?;
         }

@@ -16,19 +16,20 @@ pub enum Outgoing {
     Last(Vec<u8>),
 }
 
-/// Identifies a connection of this server.
+/// Identifies a client of this server: a connection over a Unix socket, or the holder of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ConnectionNumber(pub u64);
+pub struct ClientNumber(pub u64);
 
 /// Counts a request among those in flight, until dropped.
 pub struct Ticket {
-    pub _place: OwnedSemaphorePermit,
-    pub _work: Work,
+    pub _place: Option<OwnedSemaphorePermit>,
+    /// None for what a monitoring system asks now and then.
+    pub _work: Option<Work>,
 }
 
 /// The receiver of the answer to one request.
 pub struct Responder {
-    connection: ConnectionNumber,
+    client: ClientNumber,
     id: u64,
     answers: mpsc::UnboundedSender<Outgoing>,
     ticket: Ticket,
@@ -37,13 +38,8 @@ pub struct Responder {
 }
 
 impl Responder {
-    pub fn new(
-        connection: ConnectionNumber,
-        id: u64,
-        answers: mpsc::UnboundedSender<Outgoing>,
-        ticket: Ticket,
-    ) -> Self {
-        Self { connection, id, answers, ticket, arrived: Instant::now() }
+    pub fn new(client: ClientNumber, id: u64, answers: mpsc::UnboundedSender<Outgoing>, ticket: Ticket) -> Self {
+        Self { client, id, answers, ticket, arrived: Instant::now() }
     }
 
     /// How long the request has waited.
@@ -51,13 +47,18 @@ impl Responder {
         self.arrived.elapsed()
     }
 
-    pub fn connection(&self) -> ConnectionNumber {
-        self.connection
+    pub fn client(&self) -> ClientNumber {
+        self.client
     }
 
     /// Whether the connection has ended.
     pub fn is_gone(&self) -> bool {
         self.answers.is_closed()
+    }
+
+    /// Returns when the connection has ended.
+    pub async fn gone(&self) {
+        self.answers.closed().await;
     }
 
     pub fn answer(self, response: &Response) {

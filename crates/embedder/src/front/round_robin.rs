@@ -36,6 +36,14 @@ impl<Owner: Copy + Eq + Hash, Item> RoundRobin<Owner, Item> {
         Some(item)
     }
 
+    /// Drops the items that are not wanted.
+    pub fn retain(&mut self, wanted: impl Fn(&Item) -> bool) {
+        self.lines.values_mut().for_each(|line| line.retain(&wanted));
+        self.lines.retain(|_, line| !line.is_empty());
+        self.order.retain(|owner| self.lines.contains_key(owner));
+        self.len = self.lines.values().map(VecDeque::len).sum();
+    }
+
     pub fn len(&self) -> usize {
         self.len
     }
