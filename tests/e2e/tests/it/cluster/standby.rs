@@ -222,7 +222,12 @@ fn a_reader_of_a_standby_sees_what_a_reader_of_the_primary_may_see() -> Result<(
 #[test]
 fn a_standby_that_is_behind_answers_from_what_it_has() -> Result<()> {
     let (world, mut client) = primary()?;
-    let standby = Cluster::builder().standby_of(&world.cluster).start()?;
+    let standby = Cluster::builder()
+        .standby_of(&world.cluster)
+        // The primary keeps what the standby still reads.
+        .setting("hot_standby_feedback", "on")
+        .setting("wal_receiver_status_interval", "1s")
+        .start()?;
     let mut reader = standby.connect()?;
     caught_up(&mut client, &mut reader)?;
     let picks = "SELECT string_agg(r.key, ' ' ORDER BY rank) FROM pinterest_recommend('Beach', 'venues', 5) r";
