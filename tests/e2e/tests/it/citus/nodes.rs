@@ -63,6 +63,7 @@ fn calls_on_another_node_are_refused_and_name_the_coordinator() -> Result<()> {
         "pinterest_pause_workers",
         "pinterest_resume_workers",
         "pinterest_revoke",
+        "pinterest_sizing",
         "pinterest_stat_reset",
         "pinterest_workers",
     ];
