@@ -320,7 +320,7 @@ async fn nonsense_costs_no_picture() {
         let client = near.client_when(&[READY, READY]).await;
         let mut work = Work::of(&client, 30);
         work.one().await;
-        // Whoever gets it answers wrongly, and so does the next.
+        // The embedder that gets it answers wrongly, and so does the next one.
         let error = embed(&client, fault(word)).await.unwrap_err();
         assert!(!error.is_input(), "{word}: {error}");
         work.all().await;

@@ -126,11 +126,7 @@ pub fn pool() -> Result<Finding, Failure> {
     let members = members()?;
     let unused: Vec<&Member> = members.iter().filter(|member| member.state != MemberState::Ready).collect();
     let described = |member: &Member| {
-        let place = match member.address.as_str() {
-            "" => member.name.clone(),
-            address if address == member.name => member.name.clone(),
-            address => format!("{} ({address})", member.name),
-        };
+        let place = member.place();
         match &member.problem {
             Some(problem) => format!("{place}: {}: {problem}", member.state),
             None => format!("{place}: {}", member.state),

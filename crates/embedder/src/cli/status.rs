@@ -77,6 +77,8 @@ struct Model {
 
 #[derive(Serialize)]
 struct Embedder {
+    #[serde(skip)]
+    place: String,
     name: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     address: String,
@@ -158,6 +160,7 @@ fn report(info: Info, embedders: Vec<Member>) -> Report {
 
 fn embedder(member: Member) -> Embedder {
     Embedder {
+        place: member.place(),
         name: member.name,
         address: member.address,
         state: member.state.to_string(),
@@ -195,8 +198,7 @@ fn print(report: &Report) {
     println!("answered        {} images, {} texts", report.images, report.texts);
     println!("waiting         {} images, {} texts", report.images_waiting, report.texts_waiting);
     for embedder in &report.embedders {
-        let Embedder { name, address, state, images, texts, failures, .. } = embedder;
-        let place = if address.is_empty() || address == name { name.clone() } else { format!("{name} ({address})") };
+        let Embedder { place, state, images, texts, failures, .. } = embedder;
         print!("embedder        {place}: {state}, {images} images, {texts} texts, {failures} failures");
         if embedder.images_per_second > 0.0 {
             print!(", {} images/s", embedder.images_per_second);

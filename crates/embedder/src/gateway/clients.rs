@@ -24,7 +24,8 @@ use crate::tls::{self, Tls};
 /// The time that a client has for the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
-/// Handshakes at the same time. Whoever has no certificate takes only their places.
+/// The most handshakes at the same time. They do not count as connections, so clients without a certificate take no place of
+/// one.
 const HANDSHAKES: usize = 256;
 
 /// The most connections of one client.

@@ -96,7 +96,7 @@ impl Way {
     }
 }
 
-/// Opens one connection and no other: whoever holds it sees its end.
+/// Opens one connection and no other, so that the end of the connection is reported instead of being mended.
 struct Once(Mutex<Option<Box<dyn embedder::Stream>>>);
 
 impl Dial for Once {
@@ -214,16 +214,13 @@ impl Session<'_> {
                     PING
                 }
                 ModelState::Ready(model) => {
-                    let probe = match used.take() {
-                        Some((of, probe)) if of == model.fingerprint => Some(probe),
-                        _ => None,
+                    let known = used.take().filter(|(of, _)| *of == model.fingerprint);
+                    let is_new = known.is_none();
+                    let (_, probe) = match known {
+                        Some(known) => used.insert(known),
+                        None => used.insert((model.fingerprint, self.probe(&client, model.fingerprint).await?)),
                     };
-                    let is_new = probe.is_none();
-                    let probe = match probe {
-                        Some(probe) => probe,
-                        None => self.probe(&client, model.fingerprint).await?,
-                    };
-                    used = Some((model.fingerprint, Arc::clone(&probe)));
+                    let probe = Arc::clone(probe);
                     self.was_used = true;
                     if is_new || !self.common.pool.is_used(self.id, &way) {
                         // The connection for requests may be what is lost.

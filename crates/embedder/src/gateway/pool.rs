@@ -55,6 +55,12 @@ pub enum Status<Way> {
     Failed(ErrorKind, String),
 }
 
+impl<Way> Status<Way> {
+    fn is_lost(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Failed(..))
+    }
+}
+
 /// Whose model the others must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reference {
@@ -247,9 +253,7 @@ impl<Way: Clone + PartialEq> Pool<Way> {
     pub fn set(self: &Arc<Self>, id: MemberId, status: Status<Way>) {
         self.change(|state| {
             if let Some(entry) = state.members.get_mut(&id) {
-                let lost = matches!(status, Status::Unreachable(_) | Status::Failed(..));
-                entry.failures +=
-                    u64::from(lost && !matches!(entry.status, Status::Unreachable(_) | Status::Failed(..)));
+                entry.failures += u64::from(status.is_lost() && !entry.status.is_lost());
                 entry.status = status;
             }
         });
@@ -384,10 +388,9 @@ impl<Way: Clone + PartialEq> Pool<Way> {
             .members()
             .into_iter()
             .filter(|member| member.state != MemberState::Ready)
-            .map(|member| match (&member.problem, member.address.as_str()) {
-                (Some(problem), "") => format!("{}: {problem}", member.name),
-                (Some(problem), address) => format!("{} ({address}): {problem}", member.name),
-                (None, _) => format!("{}: {}", member.name, member.state),
+            .map(|member| match &member.problem {
+                Some(problem) => format!("{}: {problem}", member.place()),
+                None => format!("{}: {}", member.name, member.state),
             })
             .collect();
         if problems.is_empty() { "no embedder is known".to_owned() } else { problems.join("; ") }
@@ -402,10 +405,9 @@ impl<Way: Clone + PartialEq> Pool<Way> {
     /// Whether no embedder has had its time yet.
     pub fn is_starting(&self) -> bool {
         let state = self.lock();
-        let starts = |entry: &Entry<Way>| matches!(entry.status, Status::Connecting | Status::Loading);
         match state.rule {
-            Reference::Of(id) => state.members.get(&id).is_some_and(starts),
-            Reference::OfMost(_) => !state.decided || state.members.values().any(starts),
+            Reference::Of(id) => state.members.get(&id).is_some_and(Entry::is_untried),
+            Reference::OfMost(_) => !state.decided || state.members.values().any(Entry::is_untried),
         }
     }
 

@@ -45,6 +45,17 @@ pub struct Member {
     pub image_microseconds: u32,
 }
 
+impl Member {
+    /// Its name, and its address if that says more.
+    pub fn place(&self) -> String {
+        match self.address.as_str() {
+            "" => self.name.clone(),
+            address if address == self.name => self.name.clone(),
+            address => format!("{} ({address})", self.name),
+        }
+    }
+}
+
 /// Whether an embedder is used. `Display` is the word for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
