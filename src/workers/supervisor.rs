@@ -7,7 +7,7 @@ use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -80,7 +80,10 @@ pub extern "C-unwind" fn pinterest_supervisor_main(_argument: pg_sys::Datum) {
             Ok(End::ByItself(pid, status)) => {
                 if !status.success() {
                     counters::died();
-                    log::line(About::Embedder(pid), format_args!("pinterest-embedder {}", describe(status)));
+                    log::line(
+                        About::Embedder(pid),
+                        format_args!("pinterest-embedder {}", embedder::describe_end(status)),
+                    );
                 }
                 status.success()
             }
@@ -119,14 +122,6 @@ fn listen() -> std::io::Result<UnixListener> {
     std::fs::set_permissions(platform::EMBEDDER_SOCKET, std::fs::Permissions::from_mode(0o600))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
-}
-
-fn describe(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (_, Some(signal)) => format!("was ended by signal {signal}"),
-        (Some(code), _) => format!("ended with status {code}"),
-        _ => "ended".to_owned(),
-    }
 }
 
 /// The program's command line. If it changes, the program has to be restarted.

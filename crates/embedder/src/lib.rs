@@ -15,6 +15,7 @@
 //! finite numbers of norm 1. The program itself is behind the feature `server`.
 
 mod client;
+mod ending;
 mod error;
 mod fingerprint;
 mod places;
@@ -22,6 +23,7 @@ pub mod protocol;
 mod vector;
 
 pub use client::{Client, Dial, Dialling, Input, Stream};
+pub use ending::describe_end;
 pub use error::{Error, ErrorKind};
 pub use fingerprint::ModelFingerprint;
 pub use places::{DEFAULT_PORT, Place, Places};

@@ -6,7 +6,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
-use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,7 +79,9 @@ impl Local {
             self.count_ended();
             match ended {
                 Ok(status) if status.success() => {}
-                Ok(status) => log::line(format_args!("the embedder on this machine {}", describe(status))),
+                Ok(status) => {
+                    log::line(format_args!("the embedder on this machine {}", embedder::describe_end(status)))
+                }
                 Err(error) => log::line(format_args!("could not start the embedder on this machine: {error}")),
             }
             if started.elapsed() >= SHORT_LIFE {
@@ -159,14 +160,6 @@ fn sum(one: &Report, other: &Report) -> Report {
         busy: one.busy + other.busy,
         waiting: other.waiting,
         model: other.model.clone(),
-    }
-}
-
-fn describe(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (_, Some(signal)) => format!("was ended by signal {signal}"),
-        (Some(code), _) => format!("ended with status {code}"),
-        _ => "ended".to_owned(),
     }
 }
 
