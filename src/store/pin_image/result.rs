@@ -71,7 +71,7 @@ pub struct Embedded {
 /// How a result was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
-    /// Not at all: another worker has claimed the image since.
+    /// Not at all: another worker has claimed the image since, or the embedding to copy is gone and the image is released.
     No,
     /// As it is.
     AsIs,
@@ -80,7 +80,8 @@ pub enum Recorded {
     KeptBefore,
 }
 
-/// Records the result for a claimed image, unless another worker has claimed it since.
+/// Records the result for a claimed image, unless another worker has claimed it since. If the embedding to copy is gone,
+/// the image is released and can be claimed at once.
 pub fn record(
     account_id: i64,
     claimed: &ClaimedImage,
@@ -164,7 +165,16 @@ pub fn record(
             &fenced(account_id, claimed, params![reason.as_str(), after.as_secs_f64(), i32::from(!blame)]),
         )?,
     };
-    Ok(if touched > 0 { Recorded::AsIs } else { Recorded::No })
+    if touched > 0 {
+        return Ok(Recorded::AsIs);
+    }
+    if matches!(result, ImageResult::SameBytes { .. }) {
+        // Otherwise it would stay claimed until its lease ends.
+        let reason = "the embedding of the same bytes is gone".to_owned();
+        let released = ImageResult::Retry { reason, after: Duration::ZERO, blame: false };
+        record(account_id, claimed, &released, across)?;
+    }
+    Ok(Recorded::No)
 }
 
 /// The parameters of a statement on a claimed image: its key, its fence, which must not have grown, and others.

@@ -189,3 +189,24 @@ fn equal_bytes_in_one_import_are_embedded_once() -> Result<()> {
     assert_eq!(report.outcomes("image"), ["embedded 1", "reused same_bytes 7"]);
     Ok(())
 }
+
+/// Between the comparison and the copy, the other image may be deleted or become pending again.
+#[test]
+fn an_image_whose_original_is_gone_is_tried_again_at_once() -> Result<()> {
+    let (world, mut client) = quick_world("Beach", 8)?.with_session()?;
+    one_file(&world, &mut client)?;
+    imported(&mut client, "'Beach', max_images => 1")?;
+    // The first copy finds nothing.
+    client.batch_execute(
+        "CREATE SEQUENCE copies; GRANT USAGE ON SEQUENCE copies TO PUBLIC;
+         CREATE FUNCTION ignore_first() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN IF nextval('public.copies') = 1 THEN RETURN NULL; END IF; RETURN NEW; END $$;
+         CREATE TRIGGER ignore_first BEFORE UPDATE ON pinterest.pin_image FOR EACH ROW
+             WHEN (OLD.claimed_by IS NOT NULL AND NEW.state = 'embedded') EXECUTE FUNCTION ignore_first()",
+    )?;
+    let report = imported(&mut client, "'Beach'")?;
+    assert_eq!(report.outcomes("image"), ["reused kept 1", "reused same_bytes 7"]);
+    assert_eq!(client.value::<i64>("SELECT last_value FROM copies")?, 8);
+    assert_eq!(client.value::<i32>("SELECT max(attempts) FROM pinterest.pin_image")?, 1);
+    Ok(())
+}
