@@ -71,7 +71,8 @@ $$;
 
 -- The role that writes. It is shared by all databases of the cluster that have the extension, so it is not a member of
 -- the extension and remains after DROP EXTENSION. Another user may have created a role of that name: a role that can
--- log in, has members, settings or objects is refused.
+-- log in, has members, settings or objects is refused. Where Citus is loaded, the role may log in without a password, as
+-- its nodes do it: see docs/citus.md.
 DO $$
 DECLARE
     role pg_catalog.pg_roles;
@@ -83,11 +84,14 @@ BEGIN
         COMMENT ON ROLE pinterest_worker IS 'pg_pinterest: the role that its workers and functions write with; it cannot log in';
         RETURN;
     END IF;
-    IF role.rolcanlogin OR role.rolsuper OR role.rolbypassrls OR role.rolcreaterole OR role.rolcreatedb OR role.rolreplication THEN
+    IF role.rolcanlogin AND (
+            NOT EXISTS (SELECT FROM pg_catalog.pg_settings s WHERE s.name OPERATOR(pg_catalog.=) 'citus.propagate_set_commands')
+            OR EXISTS (SELECT FROM pg_catalog.pg_authid a WHERE a.oid OPERATOR(pg_catalog.=) role.oid AND a.rolpassword IS NOT NULL))
+        OR role.rolsuper OR role.rolbypassrls OR role.rolcreaterole OR role.rolcreatedb OR role.rolreplication THEN
         RAISE EXCEPTION USING
             ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = 'the role "pinterest_worker" has attributes that pg_pinterest does not allow',
-            HINT = 'Rename that role, or run ALTER ROLE pinterest_worker NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION.';
+            HINT = 'Rename that role, or run ALTER ROLE pinterest_worker NOLOGIN PASSWORD NULL NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION.';
     END IF;
     SELECT pg_catalog.string_agg(DISTINCT pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(m.member)), ', ') INTO others
     FROM pg_catalog.pg_auth_members m WHERE m.roleid OPERATOR(pg_catalog.=) role.oid;

@@ -83,6 +83,12 @@ ALTER POLICY own ON pinterest.import_outcome
 CREATE FUNCTION @extschema@.pinterest_stat_reset(view text DEFAULT NULL) RETURNS void
 LANGUAGE c PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'pinterest_stat_reset_wrapper';
 
+CREATE FUNCTION @extschema@.pinterest_distribute(shards integer DEFAULT NULL) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'pinterest_distribute_wrapper';
+
+CREATE FUNCTION @extschema@.pinterest_undistribute() RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'pinterest_undistribute_wrapper';
+
 -- Cumulative statistics. The functions read shared memory, and the tables as pinterest_worker, so they count the rows of all owners;
 -- only level admin and pg_monitor may call them. See docs/statistics.md.
 
@@ -410,6 +416,10 @@ FROM (VALUES
      'Transfers the rows that one role owns to another role: apps, accounts with everything imported through them, and tracked columns whose tables already belong to the new owner. Requires the rights of both roles, or a superuser if the old role has been dropped; in that case the old role is written as the owner is shown. Returns the counts'),
     ('admin', 'pinterest_adopt()',
      'Lets this copy of the database send requests, on this host. Call it only if the original is permanently gone. See pinterest.clone_fence'),
+    ('admin', 'pinterest_distribute(integer)',
+     'Distributes the tables of boards, sections, pins and images with their rows over the nodes of a Citus cluster, by account, in so many shards, by default citus.shard_count. Only superusers can call it, on the coordinator. Imports wait until its transaction ends'),
+    ('admin', 'pinterest_undistribute()',
+     'Makes the tables that pinterest_distribute() has distributed local to the coordinator again, with their rows'),
     ('admin', 'pinterest_stat_reset(text)',
      'Sets the counters of a view pinterest.stat_... of this database to 0, by default those of all of them. Superusers can also reset stat_embedder, which is that of the whole cluster, by its name'),
 

@@ -11,7 +11,7 @@ use crate::owner::Owner;
 use crate::postgres::identity::as_worker;
 use crate::store::grants::{self, Level};
 use crate::store::reassign::{self, Transferred};
-use crate::store::{installation, refuse_if_read_only};
+use crate::store::{distribution, installation, refuse_if_read_only};
 use crate::workers::registry;
 
 /// Grants a role a level: 'reader' searches, 'user' also imports, 'admin' also grants.
@@ -23,6 +23,8 @@ fn pinterest_grant(role: &str, level: default!(&str, "'user'")) -> Answer<()> {
         Failure::new(Kind::BadArgument, format!("invalid level \"{level}\""))
             .with_hint("The levels are reader, user and admin.")
     })?;
+    distribution::grant_on_nodes(role, level)?;
+    let _local = distribution::local_ddl()?;
     Ok(grants::grant(role, level)?)
 }
 
@@ -31,6 +33,8 @@ fn pinterest_grant(role: &str, level: default!(&str, "'user'")) -> Answer<()> {
 fn pinterest_revoke(role: &str, cascade: default!(bool, "false")) -> Answer<()> {
     refuse_if_read_only("pinterest_revoke()")?;
     none_long(&[("role", Some(role))])?;
+    distribution::revoke_on_nodes(role, cascade)?;
+    let _local = distribution::local_ddl()?;
     Ok(grants::revoke(role, cascade)?)
 }
 

@@ -15,6 +15,7 @@ mod board_embedding;
 mod board_images;
 mod classify;
 mod connect;
+mod distribute;
 mod doctor;
 mod duplicates;
 mod embed;

@@ -12,12 +12,18 @@ use crate::postgres::session_settings::current;
 /// A setting of Citus, which its library defines.
 pub const PROPAGATE_SET_COMMANDS: &CStr = c"citus.propagate_set_commands";
 
-/// Whether Citus is created in this database. Its library has to be preloaded, so that most servers stop at the look-up
-/// of its setting.
+/// A setting of Citus: whether it repeats DDL on the other nodes.
+pub const ENABLE_DDL_PROPAGATION: &CStr = c"citus.enable_ddl_propagation";
+
+/// Whether this server has loaded the library of Citus, which has to be preloaded.
+pub fn is_loaded() -> bool {
+    current(PROPAGATE_SET_COMMANDS).is_some()
+}
+
+/// Whether Citus is created in this database. Most servers stop at the look-up of its setting.
 pub fn is_here() -> bool {
     // SAFETY: a catalog look-up inside a transaction.
-    current(PROPAGATE_SET_COMMANDS).is_some()
-        && unsafe { pg_sys::get_extension_oid(c"citus".as_ptr(), true) } != pg_sys::InvalidOid
+    is_loaded() && unsafe { pg_sys::get_extension_oid(c"citus".as_ptr(), true) } != pg_sys::InvalidOid
 }
 
 /// What a server is to its Citus cluster.

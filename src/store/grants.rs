@@ -127,6 +127,17 @@ fn role(name: &str) -> Result<(pg_sys::Oid, String), Failure> {
     found.ok_or_else(|| Failure::new(Kind::NotFound, format!("role \"{name}\" does not exist")))
 }
 
+/// The highest level of which the role holds all privileges.
+pub fn level_of(name: &str) -> Result<Option<Level>, Failure> {
+    let (oid, _) = role(name)?;
+    for level in Level::ALL.into_iter().rev() {
+        if privileges(oid, level)?.iter().all(|privilege| privilege.held) {
+            return Ok(Some(level));
+        }
+    }
+    Ok(None)
+}
+
 /// Grants the level to the role with the caller's rights: all of it or nothing.
 ///
 /// # Errors

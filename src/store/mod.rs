@@ -7,8 +7,8 @@
 //!   [`pin_image`], `model`, `reembed`, `retention`.
 //! - Searches: `board_images`, `candidates`, `gallery`, `nearest_pins`, `index_settings`.
 //! - Users' tables: `user_table` describes them, [`track`] keeps their tracked columns.
-//! - The installation and its surroundings: `citus`, `clock`, `databases`, `export`, `extension`, `grants`, `installation`,
-//!   `reassign`, `statistics`, `surroundings`.
+//! - The installation and its surroundings: `citus`, `clock`, `databases`, `distribution`, `export`, `extension`, `grants`,
+//!   `installation`, `reassign`, `statistics`, `surroundings`.
 //!
 //! Statements are constants with parameters, except for the schema of pgvector. They run under a pinned `search_path`, because a caller's own could put
 //! another operator in place of `=`, and with row security on. `saved` keeps the plans of statements that run often.
@@ -23,6 +23,7 @@ pub mod candidates;
 pub mod citus;
 pub mod clock;
 pub mod databases;
+pub mod distribution;
 pub mod export;
 pub mod extension;
 pub mod gallery;

@@ -1,7 +1,7 @@
 //! Rights and objects of other roles that endanger the extension: functions beside its own, and faults of its worker
 //! role.
 
-use super::{read, read_optional, row_as};
+use super::{citus, params, read, read_optional, row_as};
 use crate::errors::Failure;
 
 /// Roles that may create functions in the extension's schema, and existing functions with the names of the extension's.
@@ -36,11 +36,12 @@ pub fn neighbours() -> Result<Option<Neighbours>, Failure> {
     )
 }
 
-/// What the role `pinterest_worker` must not have: attributes, members, memberships, settings, objects.
+/// What the role `pinterest_worker` must not have: attributes, members, memberships, settings, objects. Where Citus is
+/// loaded, its nodes log in as the role.
 pub fn faults_of_worker_role() -> Result<Vec<String>, Failure> {
     read(
         "SELECT f.what FROM pg_roles w CROSS JOIN LATERAL ( \
-             SELECT 1, 'it has attributes beyond NOLOGIN' WHERE w.rolcanlogin OR w.rolsuper \
+             SELECT 1, 'it has attributes beyond NOLOGIN' WHERE (w.rolcanlogin AND NOT $1) OR w.rolsuper \
                  OR w.rolbypassrls OR w.rolcreaterole OR w.rolcreatedb OR w.rolreplication \
              UNION ALL SELECT 2, format('\"%s\" is a member of it', pg_get_userbyid(m.member)) FROM pg_auth_members m \
              WHERE m.roleid = w.oid UNION ALL SELECT 3, format('it is a member of \"%s\"', pg_get_userbyid(m.roleid)) \
@@ -50,7 +51,7 @@ pub fn faults_of_worker_role() -> Result<Vec<String>, Failure> {
                  WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = w.oid \
                  AND d.deptype = 'o')) AS f(place, what) \
          WHERE w.rolname = 'pinterest_worker' ORDER BY f.place, f.what",
-        &[],
+        &params![citus::is_loaded()],
         |row| row.get(1),
     )
 }

@@ -4,7 +4,7 @@ use super::Finding;
 use crate::errors::Failure;
 use crate::postgres::platform;
 use crate::store::citus::{self, Node};
-use crate::store::{extension, surroundings};
+use crate::store::{distribution, extension, surroundings};
 
 pub fn version() -> Result<Finding, Failure> {
     let library = env!("CARGO_PKG_VERSION");
@@ -85,8 +85,15 @@ pub fn citus() -> Result<Finding, Failure> {
     Ok(match citus::node()? {
         Node::Alone => Finding::Good("not created in this database".to_owned()),
         Node::Coordinator => Finding::Good(format!(
-            "this is the coordinator, where workers act; other active nodes: {}",
-            citus::other_nodes()?
+            "this is the coordinator, where workers act; other active nodes: {}; boards and pins are {}",
+            citus::other_nodes()?,
+            match distribution::distributed_tables()? {
+                0 => "local".to_owned(),
+                _ => {
+                    let (shards, nodes) = distribution::shards()?;
+                    format!("in {shards} shards on {nodes} nodes")
+                }
+            }
         )),
         Node::Added(_) => Finding::Bad(
             "this is another node than the coordinator: workers are idle, and the tables of the extension are not used"

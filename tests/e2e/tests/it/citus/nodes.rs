@@ -41,6 +41,8 @@ fn calls_on_another_node_are_refused_and_name_the_coordinator() -> Result<()> {
         "pinterest_purge_board('Beach')",
         "pinterest_reassign('postgres', 'postgres')",
         "pinterest_adopt()",
+        "pinterest_distribute()",
+        "pinterest_undistribute()",
     ];
     client.batch_execute("SET citus.enable_ddl_propagation = off; CREATE TABLE venues (id bigint PRIMARY KEY, name text, embedding vector(512))")?;
     for call in calls {

@@ -104,6 +104,8 @@ const WRITES: &[(&str, &str)] = &[
     ("pinterest_revoke", "'postgres'"),
     ("pinterest_reassign", "'postgres', 'postgres'"),
     ("pinterest_adopt", ""),
+    ("pinterest_distribute", ""),
+    ("pinterest_undistribute", ""),
 ];
 
 /// Called by triggers, which do not fire on a standby, or by the type role_owner, whose columns the views read.
