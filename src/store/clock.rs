@@ -1,10 +1,18 @@
 //! The clock as workers observed it, in `pinterest.installation`: rows are deleted by the time that has passed, and not
 //! by a clock that was set.
 
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::pg_sys;
 use pinterest::observed_time::{Observation, Passed, between};
 
 use super::{execute, params, read_optional, row_as};
 use crate::errors::Failure;
+
+/// The clock, as a parameter: in a shard, a statement cannot read it.
+pub fn now() -> TimestampWithTimeZone {
+    // SAFETY: reads the clock, in the representation of the type.
+    unsafe { pg_sys::GetCurrentTimestamp() }.try_into().unwrap_or_else(|_| unreachable!("the clock is out of range"))
+}
 
 /// Records the clocks; what happened since the last time.
 pub fn observe(now: &Observation) -> Result<Passed, Failure> {
