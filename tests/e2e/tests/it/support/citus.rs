@@ -68,6 +68,12 @@ impl CitusWorld {
         Ok(node)
     }
 
+    /// Lets `pinterest_worker` log in on every node, which `pinterest_distribute()` requires.
+    pub fn admit_worker(&self, client: &mut Client) -> Result<()> {
+        client.batch_execute("SELECT run_command_on_all_nodes('ALTER ROLE pinterest_worker LOGIN')")?;
+        Ok(())
+    }
+
     /// Adds a node.
     pub fn add(&self, client: &mut Client, node: &Cluster) -> Result<()> {
         let (host, port) = address(node);
