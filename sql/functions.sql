@@ -26,8 +26,8 @@ BEGIN ATOMIC
     SELECT s.item, s.value, s.unit, s.arithmetic
     FROM (SELECT $1::float8 AS accounts, $2::float8 AS pins_each, $3::float8 AS boards_each, extract(epoch FROM $4)::float8 AS every,
                  $5 AS new_each, NULLIF($8, 0::float8) AS speed, $9 AS image, $10::float8 AS venues) AS a
-    CROSS JOIN (SELECT 86400::float8 AS day, 1000000000::float8 AS gb, 250::float8 AS page, 5800::float8 AS pin, 14000::float8 AS thumbnail,
-                       1.05::float8 AS original, 1500::float8 AS account, 240::float8 AS board, 730::float8 AS import, 400::float8 AS index,
+    CROSS JOIN (SELECT 86400::float8 AS day, 1000000000::float8 AS gb, 250::float8 AS page, 6100::float8 AS pin, 14000::float8 AS thumbnail,
+                       1.05::float8 AS original, 1500::float8 AS account, 310::float8 AS board, 730::float8 AS import, 400::float8 AS index,
                        2700::float8 AS venue, 2::float8 AS two, 365::float8 AS year, 20::float8 AS refresh, 1000::float8 AS trial,
                        1440000::float8 AS standard) AS c
     CROSS JOIN LATERAL (SELECT a.accounts * a.pins_each AS pins, a.accounts * a.boards_each AS boards, a.accounts * a.new_each AS new_pins,
@@ -39,9 +39,9 @@ BEGIN ATOMIC
                n.boards * c.two + n.pins / c.page AS first, n.syncs + LEAST(n.new_pins, n.syncs) * c.two AS daily) AS r
     CROSS JOIN LATERAL (VALUES
         (1, 'pins', n.pins, 'pins', 'accounts * pins_per_account'),
-        (2, 'disk: pins, images and vectors', n.pins * c.pin / c.gb, 'GB', 'pins * 5,800 bytes'),
+        (2, 'disk: pins, images and vectors', n.pins * c.pin / c.gb, 'GB', 'pins * 6,100 bytes'),
         (3, 'disk: kept images', n.pins * r.kept / c.gb, 'GB', 'pins * 14,000 bytes for a thumbnail, and 1.05 * image_bytes for an original'),
-        (4, 'disk: accounts and boards', (a.accounts * c.account + n.boards * c.board) / c.gb, 'GB', 'accounts * 1,500 bytes + boards * 240 bytes'),
+        (4, 'disk: accounts and boards', (a.accounts * c.account + n.boards * c.board) / c.gb, 'GB', 'accounts * 1,500 bytes + boards * 310 bytes'),
         (5, 'disk: imports of a year', n.syncs * c.year * c.import / c.gb, 'GB', 'imports a day * 365 * 730 bytes; less with pinterest.retention'),
         (6, 'memory: indexes of pins and images', n.pins * c.index / c.gb, 'GB', 'pins * 400 bytes; what shared_buffers and the page cache should hold'),
         (7, 'memory: index of venues', a.venues * c.venue / c.gb, 'GB', 'venues * 2,700 bytes: an HNSW index on vector(512)'),

@@ -227,6 +227,10 @@ ALTER TABLE pinterest.oauth_state ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SEC
 CREATE POLICY worker ON pinterest.oauth_state TO pinterest_worker USING (true) WITH CHECK (true);
 SELECT pg_catalog.pg_extension_config_dump('pinterest.oauth_state', '');
 
+-- The owner of an account is repeated in its boards, sections, pins and images: a policy that reads another table would
+-- be evaluated for each row, and cannot be applied to tables that are distributed by account. The type works there too:
+-- values travel as text, and each node stores the oid that its role of that name has. A dump of version 0.0.1 has no
+-- such column; the default belongs to no role until pinterest_adopt(), see own_restored() in src/store/reassign.rs.
 CREATE TABLE pinterest.board (
     account_id bigint NOT NULL REFERENCES pinterest.account ON DELETE CASCADE,
     board_id text NOT NULL,
@@ -252,6 +256,7 @@ CREATE TABLE pinterest.board (
     imported_without_ai boolean NOT NULL DEFAULT false,
     seen_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     sync_keeps_thumbnails boolean NOT NULL DEFAULT false,
+    owner pinterest.role_owner NOT NULL DEFAULT 'restored (missing)',
     PRIMARY KEY (account_id, board_id)
 );
 CREATE INDEX board_sync ON pinterest.board (next_sync_at) WHERE next_sync_at IS NOT NULL;
@@ -276,13 +281,11 @@ COMMENT ON COLUMN pinterest.board.sync_keeps_thumbnails IS 'keep_images of the i
 COMMENT ON COLUMN pinterest.board.sync_skips_ai IS 'skip_ai of the import that set sync_every, for the imports that follow';
 COMMENT ON COLUMN pinterest.board.imported_without_ai IS 'The last import of the whole board skipped pins disclosed as made or changed with AI';
 COMMENT ON COLUMN pinterest.board.seen_at IS 'When Pinterest last reported the board';
+COMMENT ON COLUMN pinterest.board.owner IS 'The owner of the account, who sees the row';
 GRANT SELECT, INSERT, UPDATE, DELETE ON pinterest.board TO pinterest_worker;
 ALTER TABLE pinterest.board ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY worker ON pinterest.board TO pinterest_worker USING (true) WITH CHECK (true);
--- The policy of pinterest.account applies to the subquery. EXISTS, here and below, lets the planner choose between a search for
--- the account of each row and a hash of all accounts of the role, which takes 60 ms for 100,000 of them; IN has only the hash.
-CREATE POLICY own ON pinterest.board FOR SELECT
-    USING (EXISTS (SELECT FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) board.account_id));
+CREATE POLICY own ON pinterest.board FOR SELECT USING (pinterest.is_owner(owner));
 SELECT pg_catalog.pg_extension_config_dump('pinterest.board', '');
 
 CREATE TABLE pinterest.board_section (
@@ -290,15 +293,16 @@ CREATE TABLE pinterest.board_section (
     board_id text NOT NULL,
     section_id text NOT NULL,
     name text NOT NULL,
+    owner pinterest.role_owner NOT NULL DEFAULT 'restored (missing)',
     PRIMARY KEY (account_id, board_id, section_id),
     FOREIGN KEY (account_id, board_id) REFERENCES pinterest.board ON DELETE CASCADE
 );
 COMMENT ON TABLE pinterest.board_section IS 'Sections of boards; pin.board_section_id refers to them';
+COMMENT ON COLUMN pinterest.board_section.owner IS 'The owner of the account, who sees the row';
 GRANT SELECT, INSERT, UPDATE, DELETE ON pinterest.board_section TO pinterest_worker;
 ALTER TABLE pinterest.board_section ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY worker ON pinterest.board_section TO pinterest_worker USING (true) WITH CHECK (true);
-CREATE POLICY own ON pinterest.board_section FOR SELECT
-    USING (EXISTS (SELECT FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) board_section.account_id));
+CREATE POLICY own ON pinterest.board_section FOR SELECT USING (pinterest.is_owner(owner));
 SELECT pg_catalog.pg_extension_config_dump('pinterest.board_section', '');
 
 CREATE TABLE pinterest.pin (
@@ -327,6 +331,7 @@ CREATE TABLE pinterest.pin (
     imported_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     missing_since timestamptz,
     removed_at timestamptz,
+    owner pinterest.role_owner NOT NULL DEFAULT 'restored (missing)',
     PRIMARY KEY (account_id, pin_id),
     FOREIGN KEY (account_id, board_id) REFERENCES pinterest.board ON DELETE CASCADE
 );
@@ -350,11 +355,11 @@ COMMENT ON COLUMN pinterest.pin.first_seen_at IS 'When the pin was first listed'
 COMMENT ON COLUMN pinterest.pin.imported_at IS 'When the pin was last listed';
 COMMENT ON COLUMN pinterest.pin.missing_since IS 'When a whole listing first lacked the pin, together with so many others that another listing has to confirm it';
 COMMENT ON COLUMN pinterest.pin.removed_at IS 'When an import found that the pin is no longer on the board';
+COMMENT ON COLUMN pinterest.pin.owner IS 'The owner of the account, who sees the row';
 GRANT SELECT, INSERT, UPDATE, DELETE ON pinterest.pin TO pinterest_worker;
 ALTER TABLE pinterest.pin ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY worker ON pinterest.pin TO pinterest_worker USING (true) WITH CHECK (true);
-CREATE POLICY own ON pinterest.pin FOR SELECT
-    USING (EXISTS (SELECT FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) pin.account_id));
+CREATE POLICY own ON pinterest.pin FOR SELECT USING (pinterest.is_owner(owner));
 SELECT pg_catalog.pg_extension_config_dump('pinterest.pin', '');
 
 CREATE TABLE pinterest.model (
@@ -410,6 +415,7 @@ CREATE TABLE pinterest.pin_image (
     missed_by bigint,
     misses integer NOT NULL DEFAULT 0,
     thumbnail bytea,
+    owner pinterest.role_owner NOT NULL DEFAULT 'restored (missing)',
     PRIMARY KEY (account_id, pin_id, position),
     FOREIGN KEY (account_id, pin_id) REFERENCES pinterest.pin ON DELETE CASCADE,
     CONSTRAINT pin_image_embedding_is_a_unit_vector
@@ -456,11 +462,11 @@ COMMENT ON COLUMN pinterest.pin_image.stale IS 'Embedding, bytes and thumbnail a
 COMMENT ON COLUMN pinterest.pin_image.previous_hash IS 'The content hash of the previous image, if stale';
 COMMENT ON COLUMN pinterest.pin_image.missed_by IS 'The last import that listed the pin without this image';
 COMMENT ON COLUMN pinterest.pin_image.misses IS 'How many imports in a row have listed the pin without this image, or with a new image that could not be downloaded or decoded; at the second, the image or its old embedding is deleted';
+COMMENT ON COLUMN pinterest.pin_image.owner IS 'The owner of the account, who sees the row';
 GRANT SELECT, INSERT, UPDATE, DELETE ON pinterest.pin_image TO pinterest_worker;
 ALTER TABLE pinterest.pin_image ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY worker ON pinterest.pin_image TO pinterest_worker USING (true) WITH CHECK (true);
-CREATE POLICY own ON pinterest.pin_image FOR SELECT
-    USING (EXISTS (SELECT FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) pin_image.account_id));
+CREATE POLICY own ON pinterest.pin_image FOR SELECT USING (pinterest.is_owner(owner));
 SELECT pg_catalog.pg_extension_config_dump('pinterest.pin_image', '');
 
 CREATE TABLE pinterest.import (
@@ -563,6 +569,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON pinterest.import TO pinterest_worker;
 GRANT USAGE, SELECT, UPDATE ON SEQUENCE pinterest.import_import_id_seq TO pinterest_worker;
 ALTER TABLE pinterest.import ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY worker ON pinterest.import TO pinterest_worker USING (true) WITH CHECK (true);
+-- The policy of pinterest.account applies to the subquery. EXISTS, here and below, lets the planner choose between a search for
+-- the account of each row and a hash of all accounts of the role, which takes 60 ms for 100,000 of them; IN has only the hash.
 CREATE POLICY own ON pinterest.import FOR SELECT
     USING (EXISTS (SELECT FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) import.account_id));
 SELECT pg_catalog.pg_extension_config_dump('pinterest.import', '');

@@ -5,6 +5,7 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::wait::require_read_committed;
 use super::{Answer, none_long, on_coordinator};
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
@@ -45,6 +46,7 @@ fn pinterest_adopt() -> Answer<bool> {
     on_coordinator()?;
     let adopted = as_worker(|| {
         installation::get_or_create()?;
+        reassign::own_restored()?;
         installation::adopt()
     })?;
     registry::wake_at_commit()?;
@@ -63,6 +65,8 @@ fn pinterest_reassign(
 ) -> Result<TableIterator<'static, (name!(apps, i64), name!(accounts, i64), name!(tracked_columns, i64))>, ErrorReport>
 {
     refuse_if_read_only("pinterest_reassign()")?;
+    // Rows that an import has inserted since the transaction's snapshot must be found.
+    require_read_committed(c"pinterest_reassign()")?;
     on_coordinator()?;
     none_long(&[("old_role", Some(old_role)), ("new_role", Some(new_role))])?;
     let from = Owner::parse(old_role.as_bytes())?;

@@ -17,7 +17,7 @@ use crate::rows::board_row;
 use crate::settings;
 use crate::statistics;
 use crate::store::board::{KnownBoard, KnownSection};
-use crate::store::{account, board, board_images, refuse_if_read_only};
+use crate::store::{account, board, board_images, extension, refuse_if_read_only};
 
 /// The account's boards as Pinterest lists them now; they are stored in pinterest.board.
 #[pg_extern(volatile, parallel_unsafe)]
@@ -40,6 +40,9 @@ fn pinterest_list_boards(
 > {
     refuse_if_read_only("pinterest_list_boards()")?;
     on_coordinator()?;
+    if !extension::is_updated()? {
+        return Err(extension::not_updated().into());
+    }
     let account_id = account::resolve(&current_role(), account_id)?;
     let _no_core_dump = NoCoreDump::new();
     let access = access_token::access(account_id)?;

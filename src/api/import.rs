@@ -14,7 +14,7 @@ use crate::postgres::identity::{as_worker, current_role};
 use crate::settings;
 use crate::store::import::{self, ImportOptions, Progress};
 use crate::store::pin_image::Keep;
-use crate::store::{account, installation, refuse_if_read_only, with_latest_snapshot};
+use crate::store::{account, extension, installation, refuse_if_read_only, with_latest_snapshot};
 use crate::workers::{pause, registry};
 
 /// Bytes of the longest id, title or address of a board.
@@ -93,9 +93,7 @@ fn pinterest_import_board(
     _sync_every: Option<Interval>,
     _skip_ai: Option<bool>,
 ) -> Answer<i64> {
-    Err(Failure::new(Kind::NotReady, "the SQL objects of pg_pinterest are older than its library")
-        .with_hint("Run ALTER EXTENSION pg_pinterest UPDATE.")
-        .into())
+    Err(extension::not_updated().into())
 }
 
 /// What is stored of the images.

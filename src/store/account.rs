@@ -74,6 +74,21 @@ pub fn insert_nameless(owner: &Owner, app_id: i64, scopes: &[String], requested:
     )
 }
 
+/// The owner of an account, for rows that are inserted or updated in the current transaction. The lock lets a transfer
+/// of the account to another owner wait for the end of it, so that the transfer finds these rows.
+///
+/// # Errors
+///
+/// The account does not exist.
+pub fn owner_of_rows(account_id: i64) -> Result<Owner, Failure> {
+    write_optional(
+        "SELECT a.owner FROM pinterest.account a WHERE a.account_id = $1 FOR KEY SHARE",
+        &params![account_id],
+        |row| row.get(1),
+    )?
+    .ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))
+}
+
 /// Accounts whose person is to be asked for now. Puts off the next time for each, since the caller asks.
 pub fn nameless() -> Result<Vec<i64>, Failure> {
     write(
@@ -157,7 +172,7 @@ pub fn merge(nameless: i64, known: i64) -> Result<(), Failure> {
          WHERE account_id = $1 AND state <> 'running' AND fence = 0",
         &params![nameless, known],
     )?;
-    execute("DELETE FROM pinterest.account WHERE account_id = $1", &params![nameless])
+    erase(nameless)
 }
 
 /// Locks the account's row; its status, `None` if it does not exist. A transaction that locks the tokens' row as well
@@ -293,7 +308,7 @@ pub fn disconnect(account_id: i64, purge: bool) -> Result<Erased, Failure> {
     )?;
     super::token_answer::forget(account_id)?;
     if purge {
-        execute("DELETE FROM pinterest.account WHERE account_id = $1", &params![account_id])?;
+        erase(account_id)?;
         return Ok(counts);
     }
     execute(
@@ -303,4 +318,11 @@ pub fn disconnect(account_id: i64, purge: bool) -> Result<Erased, Failure> {
     )?;
     super::import::end_all(account_id, "the account was disconnected")?;
     Ok(Erased { tokens: counts.tokens, ..Erased::default() })
+}
+
+/// Deletes the account with everything imported through it. Boards, with all that belongs to them, are deleted by a
+/// statement of their own, because they have no foreign key on the account where they are distributed.
+fn erase(account_id: i64) -> Result<(), Failure> {
+    execute("DELETE FROM pinterest.board b WHERE b.account_id = $1", &params![account_id])?;
+    execute("DELETE FROM pinterest.account a WHERE a.account_id = $1", &params![account_id])
 }

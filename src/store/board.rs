@@ -2,6 +2,7 @@
 
 use pgrx::datum::Interval;
 
+use super::account::owner_of_rows;
 use super::pin_image::{AI_DISCLOSED, Keep};
 use super::{column, execute, params, read, read_one, read_optional};
 use crate::errors::Failure;
@@ -76,9 +77,9 @@ impl KnownBoard {
 pub fn upsert(account_id: i64, boards: &[BoardRow]) -> Result<(), Failure> {
     execute(
         "INSERT INTO pinterest.board AS t (account_id, board_id, name, description, privacy, owner_username, \
-         pin_count, created_at, pins_modified_at) SELECT $1, p.board_id, COALESCE(p.name, b.name, p.board_id), \
+         pin_count, created_at, pins_modified_at, owner) SELECT $1, p.board_id, COALESCE(p.name, b.name, p.board_id), \
          p.description, p.privacy, p.owner_username, p.pin_count, 'epoch'::timestamptz + p.created_at * '1 \
-         microsecond'::interval, 'epoch'::timestamptz + p.modified_at * '1 microsecond'::interval \
+         microsecond'::interval, 'epoch'::timestamptz + p.modified_at * '1 microsecond'::interval, $10 \
          FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int4[], $8::int8[], $9::int8[]) \
          AS p(board_id, name, description, privacy, owner_username, pin_count, created_at, modified_at) \
          LEFT JOIN pinterest.board b ON b.account_id = $1 AND b.board_id = p.board_id \
@@ -86,7 +87,7 @@ pub fn upsert(account_id: i64, boards: &[BoardRow]) -> Result<(), Failure> {
          privacy = COALESCE(EXCLUDED.privacy, t.privacy), owner_username = \
          COALESCE(EXCLUDED.owner_username, t.owner_username), \
          pin_count = EXCLUDED.pin_count, created_at = COALESCE(EXCLUDED.created_at, t.created_at), \
-         pins_modified_at = EXCLUDED.pins_modified_at, seen_at = clock_timestamp()",
+         pins_modified_at = EXCLUDED.pins_modified_at, owner = EXCLUDED.owner, seen_at = clock_timestamp()",
         &params![
             account_id,
             column(boards, |b| b.board_id.clone()),
@@ -96,7 +97,8 @@ pub fn upsert(account_id: i64, boards: &[BoardRow]) -> Result<(), Failure> {
             column(boards, |b| b.owner_username.clone()),
             column(boards, |b| b.pin_count),
             column(boards, |b| b.created_at),
-            column(boards, |b| b.pins_modified_at)
+            column(boards, |b| b.pins_modified_at),
+            owner_of_rows(account_id)?.parameter()
         ],
     )
 }
@@ -113,10 +115,10 @@ pub fn update_sections(account_id: i64, board_id: &str, sections: &[(String, Str
         &params![account_id, board_id, ids.clone()],
     )?;
     execute(
-        "INSERT INTO pinterest.board_section (account_id, board_id, section_id, name) \
-         SELECT DISTINCT ON (s.id) $1, $2, s.id, s.name FROM unnest($3::text[], $4::text[]) AS s(id, name) \
-         ON CONFLICT (account_id, board_id, section_id) DO UPDATE SET name = EXCLUDED.name",
-        &params![account_id, board_id, ids, names],
+        "INSERT INTO pinterest.board_section (account_id, board_id, section_id, name, owner) \
+         SELECT DISTINCT ON (s.id) $1, $2, s.id, s.name, $5 FROM unnest($3::text[], $4::text[]) AS s(id, name) \
+         ON CONFLICT (account_id, board_id, section_id) DO UPDATE SET name = EXCLUDED.name, owner = EXCLUDED.owner",
+        &params![account_id, board_id, ids, names, owner_of_rows(account_id)?.parameter()],
     )
 }
 

@@ -4,7 +4,7 @@ use pgrx::pg_sys;
 
 use super::citus::{self, Node};
 use super::{params, read, read_one, read_optional};
-use crate::errors::Failure;
+use crate::errors::{Failure, Kind};
 use crate::postgres::vector::vector_type;
 
 /// The version of the extension's SQL objects in this database, or `None` if it is not created.
@@ -21,7 +21,19 @@ pub fn version() -> Result<Option<String>, Failure> {
     })
 }
 
-/// The same for workers: `None` also on a node that was added to a coordinator of Citus, where they do not act.
+/// Whether the SQL objects have the library's version. Between the start with a new library and ALTER EXTENSION UPDATE, the
+/// tables may lack columns.
+pub fn is_updated() -> Result<bool, Failure> {
+    Ok(version()?.as_deref() == Some(env!("CARGO_PKG_VERSION")))
+}
+
+/// The failure of a call that does not work on older objects.
+pub fn not_updated() -> Failure {
+    Failure::new(Kind::NotReady, "the SQL objects of pg_pinterest are older than its library")
+        .with_hint("Run ALTER EXTENSION pg_pinterest UPDATE.")
+}
+
+/// The version for workers: `None` also on a node that was added to a coordinator of Citus, where they do not act.
 pub fn version_to_serve() -> Result<Option<String>, Failure> {
     Ok(match citus::node()? {
         Node::Added(_) => None,

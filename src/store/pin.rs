@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use pgrx::datum::DatumWithOid;
 
+use super::account::owner_of_rows;
 use super::{affected, column, execute, params, read, write};
 use crate::errors::Failure;
 
@@ -108,20 +109,21 @@ pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinR
     write(
         "INSERT INTO pinterest.pin AS t (account_id, board_id, import_id, pin_id, board_section_id, title, \
          description, link, alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw, \
-         no_image, link_domain, is_product, ai_disclosures, product_tags) \
+         no_image, link_domain, is_product, ai_disclosures, product_tags, owner) \
          SELECT $1, $2, $3, p.pin_id, p.board_section_id, p.title, p.description, p.link, p.alt_text, \
          p.dominant_color, p.creative_type, p.media_type, p.parent_pin_id, 'epoch'::timestamptz + p.created_at * '1 \
          microsecond'::interval, p.raw::json, p.no_image, p.link_domain, p.is_product, CASE \
          WHEN p.ai_disclosures IS NOT NULL THEN ARRAY(SELECT e.value \
              FROM json_array_elements_text(p.ai_disclosures::json) WITH ORDINALITY AS e(value, place) \
              ORDER BY e.place) END, \
-         p.product_tags::json \
+         p.product_tags::json, $23 \
          FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], \
          $12::text[], $13::text[], $14::int8[], $15::text[], $16::text[], $17::text[], $18::bool[], $19::text[], \
          $20::text[]) AS p(pin_id, board_section_id, title, description, link, \
          alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw, no_image, link_domain, \
          is_product, ai_disclosures, product_tags) \
          ON CONFLICT (account_id, pin_id) DO UPDATE SET board_id = EXCLUDED.board_id, import_id = EXCLUDED.import_id, \
+         owner = EXCLUDED.owner, \
          (board_section_id, title, description, link, alt_text, dominant_color, creative_type, media_type, \
              parent_pin_id, \
              created_at, raw, no_image, link_domain, is_product, product_tags) = (SELECT k.board_section_id, k.title, \
@@ -162,7 +164,8 @@ pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinR
             column(pins, |p| p.ai_disclosures.clone()),
             column(pins, |p| p.product_tags.clone()),
             ids_of(&|pin| pin.odd),
-            ids_of(&|pin| pin.ai_unreadable)
+            ids_of(&|pin| pin.ai_unreadable),
+            owner_of_rows(account_id)?.parameter()
         ],
         |row| Ok(Fresh { pin_id: row.get(1)?, is_ai: row.get(2)? }),
     )

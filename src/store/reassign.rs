@@ -1,7 +1,8 @@
 //! The rows that a role owns, in every table: transferring them to another role, and finding those of dropped roles.
 
+use super::account::owner_of_rows;
 use super::track::trigger;
-use super::{affected, execute, import, read, write};
+use super::{affected, execute, extension, import, read, write};
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
 
@@ -43,6 +44,7 @@ pub fn transfer(from: &Owner, to: &Owner) -> Result<Transferred, Failure> {
         |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)),
     )?;
     for &(account_id, usable) in &accounts {
+        give_rows(account_id, to)?;
         if usable {
             import::unpark(account_id)?;
         }
@@ -65,6 +67,40 @@ pub fn transfer(from: &Owner, to: &Owner) -> Result<Transferred, Failure> {
     )?;
     let count = |rows: usize| i64::try_from(rows).unwrap_or(i64::MAX);
     Ok(Transferred { apps: count(apps), accounts: count(accounts.len()), tracked_columns: count(tracked_columns) })
+}
+
+/// Gives the rows that were imported through an account to its owner. Insertions that have read the account's owner lock
+/// its row, see [`account::owner_of_rows`](super::account::owner_of_rows): the caller has changed it, and so waited for them.
+fn give_rows(account_id: i64, owner: &Owner) -> Result<(), Failure> {
+    if !extension::is_updated()? {
+        // The column is added by the update, with the owners of then.
+        return Ok(());
+    }
+    for statement in [
+        "UPDATE pinterest.board r SET owner = $2 WHERE r.account_id = $1 AND r.owner OPERATOR(pinterest.<>) $2",
+        "UPDATE pinterest.board_section r SET owner = $2 WHERE r.account_id = $1 AND r.owner OPERATOR(pinterest.<>) $2",
+        "UPDATE pinterest.pin r SET owner = $2 WHERE r.account_id = $1 AND r.owner OPERATOR(pinterest.<>) $2",
+        "UPDATE pinterest.pin_image r SET owner = $2 WHERE r.account_id = $1 AND r.owner OPERATOR(pinterest.<>) $2",
+    ] {
+        execute(statement, &[account_id.into(), owner.parameter()])?;
+    }
+    Ok(())
+}
+
+/// Gives the rows of a restored dump of version 0.0.1, in which they have no owner, to the owners of their accounts.
+pub fn own_restored() -> Result<(), Failure> {
+    if !extension::is_updated()? {
+        return Ok(());
+    }
+    let accounts = read(
+        "SELECT DISTINCT b.account_id FROM pinterest.board b WHERE b.owner OPERATOR(pinterest.=) 'restored (missing)'",
+        &[],
+        |row| row.get::<i64>(1),
+    )?;
+    for account_id in accounts {
+        give_rows(account_id, &owner_of_rows(account_id)?)?;
+    }
+    Ok(())
 }
 
 fn refuse_duplicates(from: &Owner, to: &Owner) -> Result<(), Failure> {

@@ -71,7 +71,7 @@ pub fn fill(client: &mut Client, size: Size) -> Result<()> {
                   (VALUES ('{{boards:read,pins:read,user_accounts:read}}'::text[])) AS s(scopes)
              WHERE p.name = 'generated'"
         ),
-        "CREATE TEMP TABLE generated AS SELECT a.account_id, row_number() OVER (ORDER BY a.account_id) AS n,
+        "CREATE TEMP TABLE generated AS SELECT a.account_id, a.owner, row_number() OVER (ORDER BY a.account_id) AS n,
                 a.status = 'needs_reauth' AS lost, random() AS r
          FROM pinterest.account a JOIN pinterest.app p USING (app_id) WHERE p.name = 'generated'"
             .to_owned(),
@@ -93,11 +93,11 @@ pub fn fill(client: &mut Client, size: Size) -> Result<()> {
          SELECT g.account_id, 'org_read', 1000, 990, '1 minute', now(), now() FROM generated g"
             .to_owned(),
         "INSERT INTO pinterest.board (account_id, board_id, name, pin_count, created_at, pins_modified_at,
-             imported_modified_at, imported_pin_count, imported_pins, imported_at, confirmed_at, sync_every, next_sync_at)
+             imported_modified_at, imported_pin_count, imported_pins, imported_at, confirmed_at, sync_every, next_sync_at, owner)
          SELECT g.account_id, (g.account_id * 10 + b)::text || '00000', 'Board ' || b, 50, now() - '1 year'::interval,
                 now() - '30 days'::interval, now() - '30 days'::interval, 50, 50, now() - '1 day'::interval * g.r,
                 now() - '1 day'::interval * g.r, CASE WHEN b = 1 THEN '1 day'::interval END,
-                CASE WHEN b = 1 THEN now() + '1 hour'::interval + '1 day'::interval * g.r END
+                CASE WHEN b = 1 THEN now() + '1 hour'::interval + '1 day'::interval * g.r END, g.owner
          FROM generated g, generate_series(1, 2) b ORDER BY g.account_id"
             .to_owned(),
         format!(
@@ -148,10 +148,10 @@ pub fn fill(client: &mut Client, size: Size) -> Result<()> {
     run(
         client,
         &format!(
-            "INSERT INTO pinterest.pin (account_id, pin_id, board_id, title, link, link_domain, created_at, raw, import_id, imported_at)
+            "INSERT INTO pinterest.pin (account_id, pin_id, board_id, title, link, link_domain, created_at, raw, import_id, imported_at, owner)
              SELECT g.account_id, {pin}, (g.account_id * 10 + 1 + k % 2)::text || '00000', 'Pin ' || k,
                     'https://example.com/' || k, 'example.com', now() - '1 hour'::interval * k, '{{}}', g.import_id,
-                    now() - '1 day'::interval * g.r
+                    now() - '1 day'::interval * g.r, g.owner
              FROM (SELECT g.*, l.import_id FROM generated g JOIN last l USING (account_id) ORDER BY account_id) AS g,
                   generate_series(1, {pins_each}) k"
         ),
@@ -160,11 +160,11 @@ pub fn fill(client: &mut Client, size: Size) -> Result<()> {
         client,
         &format!(
             "INSERT INTO pinterest.pin_image (account_id, pin_id, position, kind, candidates, content_hash, state, reason,
-                 reason_code, import_id, embedding, model_id, embedded_at)
+                 reason_code, import_id, embedding, model_id, embedded_at, owner)
              SELECT g.account_id, {pin}, 0, 'image', '[]', md5(g.account_id::text || ' ' || k), s.state,
                     CASE WHEN s.state = 'skipped' THEN 'generated' END, CASE WHEN s.state = 'skipped' THEN 'generated' END,
                     g.import_id, v.embedding,
-                    CASE WHEN s.state = 'embedded' THEN m.model_id END, now()
+                    CASE WHEN s.state = 'embedded' THEN m.model_id END, now(), g.owner
              FROM (SELECT g.*, l.import_id FROM generated g JOIN last l USING (account_id) ORDER BY account_id) AS g
                   CROSS JOIN (SELECT model_id FROM pinterest.model WHERE name = 'generated') AS m
                   CROSS JOIN generate_series(1, {pins_each}) k

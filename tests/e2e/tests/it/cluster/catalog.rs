@@ -209,7 +209,16 @@ fn reassigning_changes_every_owner_column() -> Result<()> {
     ann.batch_execute(VENUES)?;
     ann.batch_execute("SELECT pinterest_track('venues', text => 'description'); SELECT pinterest_authorize_url()")?;
     cluster.create_role("ben")?;
-    client.batch_execute("REASSIGN OWNED BY ann TO ben")?;
+    client.batch_execute(
+        "REASSIGN OWNED BY ann TO ben;
+         INSERT INTO pinterest.board (account_id, board_id, name, owner) SELECT account_id, 'b', 'b', owner FROM pinterest.account;
+         INSERT INTO pinterest.board_section (account_id, board_id, section_id, name, owner)
+             SELECT account_id, 'b', 's', 's', owner FROM pinterest.account;
+         INSERT INTO pinterest.pin (account_id, pin_id, board_id, raw, import_id, owner)
+             SELECT account_id, 'p', 'b', '{}', 0, owner FROM pinterest.account;
+         INSERT INTO pinterest.pin_image (account_id, pin_id, position, kind, candidates, import_id, owner)
+             SELECT account_id, 'p', 0, 'image', '[]', 0, owner FROM pinterest.account",
+    )?;
     let columns: Vec<String> = client.column(
         "SELECT format('SELECT count(*) FROM pinterest.%I WHERE %I::text = ''ann''', c.relname, a.attname)
            FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind = 'r'

@@ -147,7 +147,14 @@ fn rows_of_a_dropped_role_wait_to_be_reassigned() -> Result<()> {
     refresh(&mut client, Some(account))?;
     world.sandbox.faults().release(GATE);
 
+    assert_eq!(ben.value::<i64>("SELECT count(*) FROM pinterest.pin_image")?, 0);
+    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ")?;
+    expect_refusal(reassign(&mut client, &gone, "ben"), "55000").hints("READ COMMITTED");
+    client.batch_execute("ROLLBACK")?;
     assert_eq!(reassign(&mut client, &gone, "ben")?, [1, 1, 0]);
+    for table in ["board", "pin", "pin_image"] {
+        assert_ne!(ben.value::<i64>(&format!("SELECT count(*) FROM pinterest.{table}"))?, 0, "{table}");
+    }
     assert_eq!(complete(&mut ben, import)?.total, 6, "the import continues");
     refresh(&mut ben, None)?;
     assert_eq!(doctor(&mut client, "owners")?.0, "ok");

@@ -257,6 +257,27 @@ fn restores_from_a_dump(world: &World, client: &mut Client) -> Result<()> {
     Ok(())
 }
 
+/// A dump of an older release can be restored into the present version. Its rows have no owner until pinterest_adopt().
+#[test]
+fn a_dump_of_each_release_is_restored_into_the_present_one() -> Result<()> {
+    let releases = &*RELEASES;
+    let cluster = Cluster::builder().installation(releases.installation.clone()).start()?;
+    for version in &releases.versions[..releases.versions.len() - 1] {
+        let mut client = database(&cluster, &format!("from {version}"), releases.present())?;
+        releases.data(version, cluster.directory())?.load(&cluster, &format!("from {version}"))?;
+        let rows = "SELECT (SELECT count(*) FROM pinterest.board JOIN pinterest.account a USING (account_id) WHERE board.owner = a.owner)
+                         + (SELECT count(*) FROM pinterest.board_section s JOIN pinterest.account a USING (account_id) WHERE s.owner = a.owner)
+                         + (SELECT count(*) FROM pinterest.pin p JOIN pinterest.account a USING (account_id) WHERE p.owner = a.owner)
+                         + (SELECT count(*) FROM pinterest.pin_image i JOIN pinterest.account a USING (account_id) WHERE i.owner = a.owner)";
+        let all = rows.replace(".owner = a.owner", ".account_id = a.account_id");
+        let all: i64 = client.value(&all)?;
+        client.batch_execute("SET search_path = pinterest, public; SELECT pinterest_adopt()")?;
+        assert_eq!(client.value::<i64>(rows)?, all, "{version}");
+        assert!(all > 8, "{all}");
+    }
+    Ok(())
+}
+
 /// The upgraded extension opens old secrets, and completes a consent, an import, a refresh and tracked rows.
 fn works(world: &World, client: &mut Client) -> Result<()> {
     // The data is that of another cluster.

@@ -133,7 +133,7 @@ fn readers_search_their_own_boards_and_tables() -> Result<()> {
 
     // The boards' owner cannot read the table, but can read a view of some of its rows.
     client.batch_execute(
-        "UPDATE pinterest.account SET owner = 'stranger'; REVOKE SELECT ON venues FROM stranger;
+        "SELECT pinterest_reassign(current_user, 'stranger'); REVOKE SELECT ON venues FROM stranger;
          CREATE SCHEMA shop; CREATE VIEW shop.cheap AS SELECT id, embedding FROM venues WHERE price <= 2000;
          GRANT USAGE ON SCHEMA shop TO stranger; GRANT SELECT ON shop.cheap TO stranger",
     )?;

@@ -190,7 +190,7 @@ fn the_tracked_column_is_the_default_and_its_models_are_checked() -> Result<()> 
     // Each role that can read the table gets the error about rows of another model.
     world.cluster.create_role("app")?;
     client.batch_execute(
-        "SELECT pinterest_grant('app'); GRANT SELECT ON venues TO app; UPDATE pinterest.account SET owner = 'app';
+        "SELECT pinterest_grant('app'); GRANT SELECT ON venues TO app; SELECT pinterest_reassign(current_user, 'app');
          INSERT INTO pinterest.model (fingerprint, name, weights_sha256, precision, preprocessing, dimension)
              SELECT decode(repeat('ab', 32), 'hex'), name, repeat('0', 64), precision, preprocessing, dimension FROM pinterest.model;
          UPDATE pinterest.tracked_row SET model_id = (SELECT max(model_id) FROM pinterest.model)
