@@ -228,9 +228,12 @@ fn other_nodes_refresh_no_token() -> Result<()> {
 }
 
 #[test]
-fn shards_move_to_a_new_node_while_imports_run() -> Result<()> {
+fn imports_go_on_while_tables_are_distributed_and_shards_move() -> Result<()> {
     let config = quick_board("Beach", 0);
-    let person = |number: usize| AccountSpec::new(format!("person_{number}")).board(beach_board("Beach", 12));
+    let person = |number: usize| {
+        let boards = ["Beach", "Barn"].map(|board| beach_board(board, 12));
+        boards.into_iter().fold(AccountSpec::new(format!("person_{number}")), AccountSpec::board)
+    };
     let accounts = config.accounts.iter().cloned().chain((1..=6).map(person)).collect();
     let Some(citus) = CitusWorld::start(Config { accounts, ..config })? else { return Ok(()) };
     let mut client = citus.world.connect()?;
@@ -240,36 +243,40 @@ fn shards_move_to_a_new_node_while_imports_run() -> Result<()> {
         connected.push(citus.world.connect_account(&mut client)?);
     }
     citus.admit_worker(&mut client)?;
-    client.batch_execute("SELECT pinterest_distribute(6)")?;
+    let queue_all = |client: &mut Client, board: &str| -> Result<Vec<i64>> {
+        connected.iter().map(|&account| queue_for(client, account, board)).collect()
+    };
+    let embedded = "SELECT count(*) FROM pinterest.pin_image WHERE state = 'embedded'";
+
+    // In the middle of imports the tables are distributed, and a node is added and takes its part of the shards.
     hold_pictures_after(&citus.world, 10);
-    let imports: Vec<i64> =
-        connected.iter().map(|&account| queue_for(&mut client, account, "Beach")).collect::<Result<_>>()?;
-    client.until("SELECT count(*) > 0 FROM pinterest.pin_image WHERE state = 'embedded'", true)?;
+    let imports = queue_all(&mut client, "Beach")?;
+    client.until(embedded, 10_i64)?;
+    client.batch_execute("SELECT pinterest_distribute(6)")?;
     let added = citus.node()?;
-    citus.add(&mut citus.world.connect()?, &added)?;
-    // The role came with its right to log in, and the node has its part of the shards after that.
-    let moved = "SELECT rebalance_table_shards(shard_transfer_mode => 'block_writes')";
-    citus.world.connect()?.batch_execute(moved)?;
+    citus.add(&mut client, &added)?;
+    citus.world.connect()?.batch_execute("SELECT rebalance_table_shards(shard_transfer_mode => 'block_writes')")?;
+    let (host, port) = (added.socket_directory().display().to_string(), i32::from(added.port()));
     let shards = "SELECT count(*) FROM pg_dist_shard_placement WHERE nodeport = $1";
-    assert_eq!(client.value_with::<i64>(shards, &[&i32::from(added.port())])?, 8, "two shards of four tables");
+    assert_eq!(client.value_with::<i64>(shards, &[&port])?, 8, "two shards of four tables");
     citus.world.sandbox.faults().release(GATE);
     for import in imports {
         assert_eq!(complete(&mut client, import)?.total, 12);
     }
-    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin_image WHERE state = 'embedded'")?, 72);
-    // Without blocking writes, by logical replication, back to two nodes.
-    let again: Vec<i64> =
-        connected.iter().map(|&account| queue_for(&mut client, account, "Beach")).collect::<Result<_>>()?;
-    citus.world.connect()?.execute(
-        "SELECT citus_drain_node($1, $2, 'auto')",
-        &[&added.socket_directory().display().to_string(), &i32::from(added.port())],
-    )?;
-    for import in again {
-        complete(&mut client, import)?;
-    }
-    assert_eq!(client.value_with::<i64>(shards, &[&i32::from(added.port())])?, 0);
+    assert_eq!(client.value::<i64>(embedded)?, 72);
+
+    // In the middle of others its shards move away by logical replication, and the tables become local.
+    hold_pictures_after(&citus.world, 10);
+    let imports = queue_all(&mut client, "Barn")?;
+    client.until(embedded, 82_i64)?;
+    citus.world.connect()?.execute("SELECT citus_drain_node($1, $2, 'force_logical')", &[&host, &port])?;
+    assert_eq!(client.value_with::<i64>(shards, &[&port])?, 0);
     client.batch_execute("SELECT pinterest_undistribute()")?;
-    assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest.pin_image WHERE state = 'embedded'")?, 72);
+    citus.world.sandbox.faults().release(GATE);
+    for import in imports {
+        assert_eq!(complete(&mut client, import)?.total, 12);
+    }
+    assert_eq!(client.value::<i64>(embedded)?, 144);
     Ok(())
 }
 
