@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::scope::Scope;
 use super::{Candidate, Keep};
 use crate::errors::Failure;
 use crate::store::clock::{later, now};
@@ -38,9 +39,9 @@ pub fn next_hashes(account_id: i64, import_id: i64, limit: i64) -> Result<Vec<St
     read(
         "SELECT DISTINCT n.content_hash FROM (SELECT i.content_hash FROM pinterest.pin_image i \
              WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' \
-             AND i.next_attempt_at <= (SELECT clock_timestamp()) \
+             AND i.next_attempt_at <= $4 \
              ORDER BY i.next_attempt_at, i.pin_id, i.position LIMIT $3) AS n WHERE n.content_hash IS NOT NULL",
-        &params![account_id, import_id, limit],
+        &params![account_id, import_id, limit, now()],
         |row| row.get(1),
     )
 }
@@ -77,41 +78,44 @@ pub fn take_turns(account_id: i64, across: bool) -> Result<(), Failure> {
 
 /// Claims up to `limit` images of the import that are ready. Of those with the same content hash only the first, none
 /// that another import of the account (with `across`, of any account) has claimed, and none that can reuse an
-/// embedding: [`reuse_by_content_hash`](super::result::reuse_by_content_hash) serves those without a claim.
+/// embedding: [`reuse_by_content_hash`](super::reuse_by_content_hash) serves those without a claim.
 pub fn claim(request: ClaimRequest<'_>, limit: i64) -> Result<Vec<ClaimedImage>, Failure> {
     let ClaimRequest { account_id, import_id, model_id, keep, across, by, live } = request;
+    let (own, compared) = (Scope::Account.condition("o")?, Scope::of(across).condition("o")?);
     // OFFSET 0 keeps the searches for the same content hash subqueries, one for each image in the order of the index:
-    // as joins they compare all pending images with each other, 12 s instead of 0.3 ms on a board of 5,000. `+ 0`:
-    // before the first ANALYZE the planner cannot choose between the index by content hash and the one by import.
+    // as joins they compare all pending images with each other, 12 s instead of 0.3 ms on a board of 5,000. `+ 0` keeps
+    // them to the indexes by content hash: the statistics know nothing of the images of a new import or model, and the
+    // planner then takes an index by which each search reads all of these.
     write(
-        "WITH ready AS ( \
-         SELECT i.account_id, i.pin_id, i.position FROM pinterest.pin_image i WHERE i.account_id = $1 \
-         AND i.import_id = $2 AND i.state = 'pending' AND i.next_attempt_at <= (SELECT clock_timestamp()) \
-         AND (i.claimed_by IS NULL OR i.lease_until < clock_timestamp() OR i.claimed_by <> ALL ($4)) \
-         AND NOT EXISTS (SELECT FROM pinterest.pin_image o \
-             WHERE o.account_id + 0 = $1 AND o.content_hash = i.content_hash \
-             AND o.import_id + 0 = $2 AND o.state = 'pending' \
-             AND (o.pin_id, o.position) < (i.pin_id, i.position) OFFSET 0) \
-         AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE (o.account_id + 0 = $1 OR $7) \
-             AND o.content_hash = i.content_hash AND (o.account_id, o.import_id) <> ($1, $2) AND o.state = 'pending' \
-             AND o.lease_until >= clock_timestamp() AND o.claimed_by = ANY ($4) OFFSET 0) \
-         AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE o.content_hash = i.content_hash \
-             AND (o.account_id + 0 = $1 OR $7) AND o.state = 'embedded' AND o.model_id = $8 \
-             AND (o.thumbnail IS NOT NULL OR NOT $9) AND (o.image IS NOT NULL OR NOT $10) OFFSET 0) \
-         ORDER BY i.next_attempt_at, i.pin_id, i.position LIMIT $5 FOR UPDATE SKIP LOCKED) \
-         UPDATE pinterest.pin_image t SET claimed_by = $3, lease_until = clock_timestamp() + $6::interval, \
-         fence = t.fence + 1, attempts = t.attempts + 1 FROM ready r \
-         WHERE t.account_id = r.account_id AND t.pin_id = r.pin_id AND t.position = r.position \
-         RETURNING t.pin_id, t.position, t.candidates::text, t.content_hash, t.image IS NOT NULL AND NOT t.stale, \
-         t.attempts, t.fence",
+        &format!(
+            "WITH ready AS ( \
+             SELECT i.pin_id, i.position FROM pinterest.pin_image i WHERE i.account_id = $1 \
+             AND i.import_id = $2 AND i.state = 'pending' AND i.next_attempt_at <= $7 \
+             AND (i.claimed_by IS NULL OR i.lease_until < $7 OR i.claimed_by <> ALL ($4)) \
+             AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE {own} AND o.content_hash = i.content_hash \
+                 AND o.import_id + 0 = $2 AND o.state = 'pending' \
+                 AND (o.pin_id, o.position) < (i.pin_id, i.position) OFFSET 0) \
+             AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE {compared} AND o.content_hash = i.content_hash \
+                 AND (o.account_id, o.import_id) <> ($1, $2) AND o.state = 'pending' \
+                 AND o.lease_until >= $7 AND o.claimed_by = ANY ($4) OFFSET 0) \
+             AND NOT EXISTS (SELECT FROM pinterest.pin_image o WHERE {compared} AND o.content_hash = i.content_hash \
+                 AND o.state = 'embedded' AND o.model_id + 0 = $8 \
+                 AND (o.thumbnail IS NOT NULL OR NOT $9) AND (o.image IS NOT NULL OR NOT $10) OFFSET 0) \
+             ORDER BY i.next_attempt_at, i.pin_id, i.position LIMIT $5 FOR UPDATE SKIP LOCKED) \
+             UPDATE pinterest.pin_image t SET claimed_by = $3, lease_until = $6, \
+             fence = t.fence + 1, attempts = t.attempts + 1 FROM ready r \
+             WHERE t.account_id = $1 AND t.pin_id = r.pin_id AND t.position = r.position \
+             RETURNING t.pin_id, t.position, t.candidates::text, t.content_hash, t.image IS NOT NULL AND NOT t.stale, \
+             t.attempts, t.fence"
+        ),
         &params![
             account_id,
             import_id,
             by,
             live.to_vec(),
             limit,
-            format!("{} seconds", LEASE.as_secs()),
-            across,
+            later(LEASE),
+            now(),
             model_id,
             keep.thumbnails(),
             keep.originals()

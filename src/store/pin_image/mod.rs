@@ -1,18 +1,19 @@
 //! `pinterest.pin_image`: the images of pins, which are the work items of an import as well. `page` writes the images
-//! of a page of a listing, `claim` gives them to workers, and `result` records their results.
+//! of a page of a listing, `claim` gives them to workers, `result` records their results, and `reuse` copies those of equal
+//! images, which `scope` limits to an account.
 
 mod claim;
 mod keep;
 mod page;
 mod result;
+mod reuse;
+mod scope;
 
 pub use claim::{ClaimRequest, ClaimedImage, claim, claim_suspect, kept, next_hashes, pending, release, take_turns};
 pub use keep::Keep;
 pub use page::{ImageRow, PageCounts, delete_missed_again, miss, skip_page, upsert_page};
-pub use result::{
-    Embedded, ImageResult, Recorded, fail_repeatedly_interrupted, has_bytes, record, retry_failed,
-    reuse_by_content_hash,
-};
+pub use result::{Embedded, ImageResult, Recorded, fail_repeatedly_interrupted, record, retry_failed};
+pub use reuse::{has_bytes, reuse_by_content_hash};
 
 use pinterest::model::{ImageCandidate, ListedSize};
 use serde::{Deserialize, Serialize};

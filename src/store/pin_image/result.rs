@@ -1,4 +1,4 @@
-//! Results of the work on images, and embeddings reused without work.
+//! Results of the work on images.
 
 use std::time::Duration;
 
@@ -6,12 +6,13 @@ use bytes::Bytes;
 
 use pgrx::datum::DatumWithOid;
 
+use super::Reason;
 use super::claim::{ClaimedImage, DEATHS, claimed_image};
-use super::{Keep, Reason};
+use super::scope::Scope;
 use crate::errors::Failure;
 use crate::postgres::vector::Vector;
 use crate::store::clock::{later, now};
-use crate::store::{affected, execute, is_true, params, read, write, write_optional};
+use crate::store::{affected, execute, params, read, write, write_optional};
 
 /// What the work on an image came to.
 #[derive(Clone, Debug)]
@@ -114,15 +115,20 @@ pub fn record(
             ),
         )?,
         ImageResult::SameBytes { model_id, sha256, source_size, cropped, image, thumbnail } => affected(
-            "UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, \
-             embedding = s.embedding, model_id = s.model_id, sha256 = $5, source_size = $6, cropped = $7, \
-             animated = s.animated, image = COALESCE($9, CASE WHEN NOT stale THEN image END), \
-             thumbnail = COALESCE(CASE WHEN $11 THEN s.thumbnail END, CASE WHEN NOT stale THEN t.thumbnail END), \
-             stale = false, previous_hash = NULL, misses = 0, missed_by = NULL, embedded_at = $12, claimed_by = NULL, \
-             lease_until = NULL FROM (SELECT i.embedding, i.model_id, i.animated, i.thumbnail \
-                 FROM pinterest.pin_image i WHERE (i.account_id = $1 OR $8) AND i.sha256 = $5 \
-                 AND i.state = 'embedded' AND i.model_id = $10 AND (i.thumbnail IS NOT NULL OR NOT $11) LIMIT 1) s \
-             WHERE t.account_id = $1 AND t.pin_id = $2 AND t.position = $3 AND t.fence = $4 AND t.state = 'pending'",
+            &format!(
+                "UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, \
+                 embedding = s.embedding, model_id = s.model_id, sha256 = $5, source_size = $6, cropped = $7, \
+                 animated = s.animated, image = COALESCE($8, CASE WHEN NOT stale THEN image END), \
+                 thumbnail = COALESCE(CASE WHEN $10 THEN s.thumbnail END, CASE WHEN NOT stale THEN t.thumbnail END), \
+                 stale = false, previous_hash = NULL, misses = 0, missed_by = NULL, embedded_at = $11, \
+                 claimed_by = NULL, lease_until = NULL \
+                 FROM (SELECT i.embedding, i.model_id, i.animated, i.thumbnail FROM pinterest.pin_image i \
+                     WHERE {} AND i.sha256 = $5 AND i.state = 'embedded' AND i.model_id + 0 = $9 \
+                     AND (i.thumbnail IS NOT NULL OR NOT $10) LIMIT 1) s \
+                 WHERE t.account_id = $1 AND t.pin_id = $2 AND t.position = $3 AND t.fence = $4 \
+                 AND t.state = 'pending'",
+                Scope::of(across).condition("i")?
+            ),
             &fenced(
                 account_id,
                 claimed,
@@ -130,7 +136,6 @@ pub fn record(
                     sha256.to_vec(),
                     source_size.as_str(),
                     *cropped,
-                    across,
                     image.as_deref(),
                     *model_id,
                     *thumbnail,
@@ -189,68 +194,6 @@ fn fenced<'a>(
 ) -> Vec<DatumWithOid<'a>> {
     let key = [account_id.into(), claimed.pin_id.as_str().into(), claimed.position.into(), claimed.fence.into()];
     key.into_iter().chain(others).collect()
-}
-
-/// Whether the account, or with `across` any account, has an embedding of these bytes by this model; with `thumbnail`,
-/// one with a thumbnail.
-pub fn has_bytes(
-    account_id: i64,
-    sha256: [u8; 32],
-    model_id: i64,
-    across: bool,
-    thumbnail: bool,
-) -> Result<bool, Failure> {
-    is_true(
-        "SELECT EXISTS (SELECT FROM pinterest.pin_image i WHERE (i.account_id = $1 OR $4) AND i.sha256 = $2 \
-         AND i.state = 'embedded' AND i.model_id = $3 AND (i.thumbnail IS NOT NULL OR NOT $5))",
-        &params![account_id, sha256.to_vec(), model_id, across, thumbnail],
-    )
-}
-
-/// Copies an embedding to each pending image of the account that has one of these content hashes, from an embedded
-/// image with the same hash in the account or, with `across`, in any account. Returns the number of images per import.
-/// Claimed images and those of imports that work with another model are left out, and those of imports that keep more than
-/// `keep`. Of the copied image this is stored, and it is copied as far as the import keeps it.
-pub fn reuse_by_content_hash(
-    account_id: i64,
-    model_id: i64,
-    hashes: Vec<String>,
-    across: bool,
-    keep: Keep,
-) -> Result<Vec<(i64, i32)>, Failure> {
-    // First the embedded images, then the pending images with their hashes. The import is not joined, and its id and
-    // account are no index conditions: otherwise all of its pending images are compared with all embedded ones.
-    write(
-        "WITH twins AS MATERIALIZED (SELECT s.* FROM (SELECT DISTINCT u.content_hash \
-             FROM unnest($3::text[]) AS u(content_hash)) AS h \
-             CROSS JOIN LATERAL (SELECT e.content_hash, e.embedding, e.model_id, e.sha256, e.source_size, e.cropped, \
-                 e.animated, e.image, e.thumbnail \
-                 FROM pinterest.pin_image e WHERE e.content_hash = h.content_hash AND (e.account_id = $1 OR $4) \
-                 AND e.state = 'embedded' AND e.model_id = $2 AND (e.thumbnail IS NOT NULL OR NOT $5) \
-                 AND (e.image IS NOT NULL OR NOT $6) LIMIT 1) AS s), \
-         reused AS ( \
-         UPDATE pinterest.pin_image t SET state = 'embedded', reason = NULL, reason_code = NULL, \
-         embedding = s.embedding, model_id = s.model_id, embedded_at = clock_timestamp(), animated = s.animated, \
-         fence = t.fence + 1, stale = false, previous_hash = NULL, misses = 0, missed_by = NULL, \
-         thumbnail = COALESCE(CASE WHEN NOT t.stale THEN t.thumbnail END, CASE WHEN (SELECT w.keep_images \
-             OR w.keep_thumbnails FROM pinterest.import w \
-             WHERE w.account_id = $1 AND w.import_id = t.import_id) THEN s.thumbnail END), \
-         (sha256, source_size, cropped, image) = (SELECT k.sha256, k.source_size, k.cropped, k.image \
-             FROM (VALUES (true, t.sha256, t.source_size, t.cropped, t.image), (false, s.sha256, s.source_size, \
-                 s.cropped, CASE WHEN (SELECT w.keep_images FROM pinterest.import w \
-                     WHERE w.account_id = $1 AND w.import_id = t.import_id) \
-                     THEN s.image END)) AS k(kept, sha256, source_size, cropped, image) \
-             WHERE k.kept = (t.image IS NOT NULL AND NOT t.stale)) \
-         FROM twins s \
-         WHERE t.account_id + 0 = $1 AND t.state = 'pending' AND t.content_hash = s.content_hash \
-         AND t.claimed_by IS NULL AND EXISTS (SELECT FROM pinterest.import k \
-             WHERE k.account_id = $1 AND k.import_id = t.import_id AND k.model_id = $2 \
-             AND ($5 OR NOT (k.keep_images OR k.keep_thumbnails)) AND ($6 OR NOT k.keep_images)) \
-         RETURNING t.import_id) \
-         SELECT r.import_id, count(*)::int4 FROM reused r GROUP BY r.import_id",
-        &params![account_id, model_id, hashes, across, keep.thumbnails(), keep.originals()],
-        |row| Ok((row.get(1)?, row.get(2)?)),
-    )
 }
 
 /// Makes the failed images of an import pending again, and those that were skipped for one of these reasons; their

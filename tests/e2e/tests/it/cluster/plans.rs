@@ -73,7 +73,27 @@ fn statements_of_workers_read_by_indexes() -> Result<()> {
         .map(|plan| format!("{:?}\n{}\n{}", plan.scanned(&whole), plan.statement, plan.lines.join("\n")))
         .collect();
     assert!(scans.is_empty(), "{}", scans.join("\n\n"));
+    by_hash(&plans);
     Ok(())
+}
+
+/// Searches for equal images read by their hash. By the account or the model, each would read all images of a new one, of
+/// which the statistics know nothing.
+fn by_hash(plans: &[scale::Plan]) {
+    let mut searches = 0;
+    for plan in plans.iter().filter(|plan| plan.statement.contains("pinterest.pin_image")) {
+        for line in plan.lines.iter().map(|line| line.trim_start().trim_start_matches("->").trim_start()) {
+            let words: Vec<_> = line.split_whitespace().collect();
+            // The aliases of the images that are compared.
+            let ["Index", "Scan", "using", index, "on", "pin_image", alias, ..] = words[..] else { continue };
+            if !["o", "e", "o_1", "o_2"].contains(&alias) {
+                continue;
+            }
+            searches += 1;
+            assert!(["pin_image_pending", "pin_image_content"].contains(&index), "{line}\n{}", plan.statement);
+        }
+    }
+    assert!(searches > 3, "{searches}");
 }
 
 /// Calls of roles that own all accounts or few of them.
