@@ -3,6 +3,7 @@
 use pgrx::datum::Interval;
 
 use super::account::owner_of_rows;
+use super::clock::now;
 use super::pin_image::{AI_DISCLOSED, Keep};
 use super::{column, execute, params, read, read_one, read_optional};
 use crate::errors::Failure;
@@ -77,9 +78,9 @@ impl KnownBoard {
 pub fn upsert(account_id: i64, boards: &[BoardRow]) -> Result<(), Failure> {
     execute(
         "INSERT INTO pinterest.board AS t (account_id, board_id, name, description, privacy, owner_username, \
-         pin_count, created_at, pins_modified_at, owner) SELECT $1, p.board_id, COALESCE(p.name, b.name, p.board_id), \
+         pin_count, created_at, pins_modified_at, owner, seen_at) SELECT $1, p.board_id, COALESCE(p.name, b.name, p.board_id), \
          p.description, p.privacy, p.owner_username, p.pin_count, 'epoch'::timestamptz + p.created_at * '1 \
-         microsecond'::interval, 'epoch'::timestamptz + p.modified_at * '1 microsecond'::interval, $10 \
+         microsecond'::interval, 'epoch'::timestamptz + p.modified_at * '1 microsecond'::interval, $10, $11 \
          FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int4[], $8::int8[], $9::int8[]) \
          AS p(board_id, name, description, privacy, owner_username, pin_count, created_at, modified_at) \
          LEFT JOIN pinterest.board b ON b.account_id = $1 AND b.board_id = p.board_id \
@@ -87,7 +88,7 @@ pub fn upsert(account_id: i64, boards: &[BoardRow]) -> Result<(), Failure> {
          privacy = COALESCE(EXCLUDED.privacy, t.privacy), owner_username = \
          COALESCE(EXCLUDED.owner_username, t.owner_username), \
          pin_count = EXCLUDED.pin_count, created_at = COALESCE(EXCLUDED.created_at, t.created_at), \
-         pins_modified_at = EXCLUDED.pins_modified_at, owner = EXCLUDED.owner, seen_at = clock_timestamp()",
+         pins_modified_at = EXCLUDED.pins_modified_at, owner = EXCLUDED.owner, seen_at = EXCLUDED.seen_at",
         &params![
             account_id,
             column(boards, |b| b.board_id.clone()),
@@ -98,7 +99,8 @@ pub fn upsert(account_id: i64, boards: &[BoardRow]) -> Result<(), Failure> {
             column(boards, |b| b.pin_count),
             column(boards, |b| b.created_at),
             column(boards, |b| b.pins_modified_at),
-            owner_of_rows(account_id)?.parameter()
+            owner_of_rows(account_id)?.parameter(),
+            now()
         ],
     )
 }
@@ -182,10 +184,10 @@ pub fn last_import(
 /// Turns syncing of the board on with this interval, or off.
 pub fn sync(account_id: i64, board_id: &str, every: Option<Interval>) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.board SET sync_every = $3, next_sync_at = clock_timestamp() + $3, \
+        "UPDATE pinterest.board SET sync_every = $3, next_sync_at = $4 + $3::interval, \
          sync_skips_ai = CASE WHEN $3 IS NULL THEN sync_skips_ai ELSE imported_without_ai END \
          WHERE account_id = $1 AND board_id = $2",
-        &params![account_id, board_id, every],
+        &params![account_id, board_id, every, now()],
     )
 }
 

@@ -1,5 +1,7 @@
-//! The clock as workers observed it, in `pinterest.installation`: rows are deleted by the time that has passed, and not
-//! by a clock that was set.
+//! The clock, as a parameter of statements and as workers observed it, in `pinterest.installation`: rows are deleted by
+//! the time that has passed, and not by a clock that was set.
+
+use std::time::Duration;
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
@@ -8,10 +10,19 @@ use pinterest::observed_time::{Observation, Passed, between};
 use super::{execute, params, read_optional, row_as};
 use crate::errors::Failure;
 
-/// The clock, as a parameter: in a shard, a statement cannot read it.
+/// The clock, not the transaction's start, as a parameter: in a shard, a statement cannot read it, and a modification with
+/// a volatile function is refused.
 pub fn now() -> TimestampWithTimeZone {
+    later(Duration::ZERO)
+}
+
+/// The clock in a while.
+pub fn later(by: Duration) -> TimestampWithTimeZone {
+    // At most a century.
+    let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX).min(100 * 366 * 86_400_000_000);
     // SAFETY: reads the clock, in the representation of the type.
-    unsafe { pg_sys::GetCurrentTimestamp() }.try_into().unwrap_or_else(|_| unreachable!("the clock is out of range"))
+    let at = unsafe { pg_sys::GetCurrentTimestamp() }.saturating_add(by);
+    at.try_into().unwrap_or_else(|_| unreachable!("the clock is out of range"))
 }
 
 /// Records the clocks; what happened since the last time.

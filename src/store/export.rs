@@ -1,5 +1,6 @@
 //! Everything stored about an account, as JSON. It runs with the caller's rights, which do not include reading tokens.
 
+use super::clock::now;
 use super::read_optional;
 use crate::errors::{Failure, Kind};
 use crate::postgres::json_text::Document;
@@ -13,7 +14,7 @@ use crate::postgres::json_text::Document;
 pub fn account(account_id: i64, vectors: bool, images: bool) -> Result<Document, Failure> {
     let found = read_optional(
         "SELECT json_build_object( \
-           'exported_at', clock_timestamp(), \
+           'exported_at', $4, \
            'account', json_build_object('account_id', a.account_id, 'owner', a.owner::text, \
                'pinterest_user_id', a.pinterest_user_id, 'username', a.username, 'status', a.status, 'cause', a.cause, \
                'scopes', to_json(a.scopes), 'connected_at', a.connected_at), \
@@ -45,7 +46,7 @@ pub fn account(account_id: i64, vectors: bool, images: bool) -> Result<Document,
                'finished_at', i.finished_at) ORDER BY i.import_id), '[]') \
                FROM pinterest.import i WHERE i.account_id = a.account_id)) \
          FROM pinterest.account a WHERE a.account_id = $1",
-        &[account_id.into(), vectors.into(), images.into()],
+        &[account_id.into(), vectors.into(), images.into(), now().into()],
         |row| row.get(1),
     )?;
     found.ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))

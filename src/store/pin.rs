@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use pgrx::datum::DatumWithOid;
 
 use super::account::owner_of_rows;
+use super::clock::now;
 use super::{affected, column, execute, params, read, write};
 use crate::errors::Failure;
 
@@ -109,14 +110,14 @@ pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinR
     write(
         "INSERT INTO pinterest.pin AS t (account_id, board_id, import_id, pin_id, board_section_id, title, \
          description, link, alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw, \
-         no_image, link_domain, is_product, ai_disclosures, product_tags, owner) \
+         no_image, link_domain, is_product, ai_disclosures, product_tags, owner, first_seen_at, imported_at) \
          SELECT $1, $2, $3, p.pin_id, p.board_section_id, p.title, p.description, p.link, p.alt_text, \
          p.dominant_color, p.creative_type, p.media_type, p.parent_pin_id, 'epoch'::timestamptz + p.created_at * '1 \
          microsecond'::interval, p.raw::json, p.no_image, p.link_domain, p.is_product, CASE \
          WHEN p.ai_disclosures IS NOT NULL THEN ARRAY(SELECT e.value \
              FROM json_array_elements_text(p.ai_disclosures::json) WITH ORDINALITY AS e(value, place) \
              ORDER BY e.place) END, \
-         p.product_tags::json, $23 \
+         p.product_tags::json, $23, $24, $24 \
          FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], \
          $12::text[], $13::text[], $14::int8[], $15::text[], $16::text[], $17::text[], $18::bool[], $19::text[], \
          $20::text[]) AS p(pin_id, board_section_id, title, description, link, \
@@ -140,7 +141,7 @@ pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinR
                  description, link, alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, \
                  raw, no_image, link_domain, is_product, product_tags) WHERE k.odd = (EXCLUDED.pin_id = ANY ($21))), \
          ai_disclosures = CASE WHEN EXCLUDED.pin_id = ANY ($22) THEN t.ai_disclosures ELSE EXCLUDED.ai_disclosures \
-         END, imported_at = clock_timestamp(), missing_since = NULL, removed_at = NULL \
+         END, imported_at = EXCLUDED.imported_at, missing_since = NULL, removed_at = NULL \
          WHERE t.import_id <> EXCLUDED.import_id RETURNING t.pin_id, t.is_ai",
         &params![
             account_id,
@@ -165,7 +166,8 @@ pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinR
             column(pins, |p| p.product_tags.clone()),
             ids_of(&|pin| pin.odd),
             ids_of(&|pin| pin.ai_unreadable),
-            owner_of_rows(account_id)?.parameter()
+            owner_of_rows(account_id)?.parameter(),
+            now()
         ],
         |row| Ok(Fresh { pin_id: row.get(1)?, is_ai: row.get(2)? }),
     )
@@ -184,9 +186,9 @@ pub fn missing(account_id: i64, board_id: &str, import_id: i64, limit: usize) ->
 /// Marks pins that a complete listing did not contain; another one has to confirm it.
 pub fn mark_missing(account_id: i64, board_id: &str, import_id: i64) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.pin p SET missing_since = clock_timestamp() WHERE p.account_id = $1 AND p.board_id = $2 \
+        "UPDATE pinterest.pin p SET missing_since = $4 WHERE p.account_id = $1 AND p.board_id = $2 \
          AND p.import_id <> $3 AND p.removed_at IS NULL AND p.missing_since IS NULL",
-        &params![account_id, board_id, import_id],
+        &params![account_id, board_id, import_id, now()],
     )
 }
 
@@ -203,8 +205,8 @@ pub fn follow(account_id: i64, board_id: &str, import_id: i64, pin_id: &str, to:
 /// Marks the pins of the board as removed that a complete listing did not contain; their number.
 pub fn mark_removed(account_id: i64, board_id: &str, import_id: i64) -> Result<usize, Failure> {
     affected(
-        "UPDATE pinterest.pin p SET removed_at = clock_timestamp(), missing_since = NULL \
+        "UPDATE pinterest.pin p SET removed_at = $4, missing_since = NULL \
          WHERE p.account_id = $1 AND p.board_id = $2 AND p.import_id <> $3 AND p.removed_at IS NULL",
-        &params![account_id, board_id, import_id],
+        &params![account_id, board_id, import_id, now()],
     )
 }

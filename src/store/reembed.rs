@@ -2,6 +2,7 @@
 //! everything that is stored of them, in particular kept bytes, but lose their embedding at once: half of a board by
 //! one model and half by another have no common direction.
 
+use super::clock::now;
 use super::{execute, params, write};
 use crate::errors::Failure;
 use crate::store::import::ClaimedImport;
@@ -43,7 +44,7 @@ pub fn put_back(claimed: &ClaimedImport, model_id: i64, of: &Scope, after: &Curs
          ORDER BY i.pin_id, i.position LIMIT $7 FOR UPDATE), \
          again AS (UPDATE pinterest.pin_image t SET state = 'pending', import_id = $2, \
              embedding = NULL, model_id = NULL, \
-             embedded_at = NULL, attempts = 0, next_attempt_at = clock_timestamp(), claimed_by = NULL, \
+             embedded_at = NULL, attempts = 0, next_attempt_at = $8, claimed_by = NULL, \
              lease_until = NULL, fence = t.fence + 1 FROM old o WHERE t.account_id = $1 AND t.pin_id = o.pin_id \
              AND t.position = o.position RETURNING t.pin_id, t.position) \
          SELECT a.pin_id, a.position FROM again a ORDER BY a.pin_id, a.position",
@@ -54,7 +55,8 @@ pub fn put_back(claimed: &ClaimedImport, model_id: i64, of: &Scope, after: &Curs
             after.pin_id.as_str(),
             after.position,
             board_id,
-            BATCH
+            BATCH,
+            now()
         ],
         |row| Ok(Cursor { pin_id: row.get(1)?, position: row.get(2)? }),
     )?;

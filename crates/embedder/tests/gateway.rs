@@ -420,6 +420,25 @@ async fn status_shows_a_server_to_a_person_and_a_probe() {
 }
 
 #[tokio::test]
+async fn handshakes_of_one_address_leave_places_for_others() {
+    let world = World::new();
+    let far = world.far(1);
+    let mut silent = Vec::new();
+    // More than may be under way from all addresses together.
+    for _ in 0..300 {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        silent.push(socket.connect(far.address.unwrap()).await.unwrap());
+    }
+    // Earlier than the silent ones are given up.
+    let answer = tokio::time::timeout(Duration::from_secs(4), async {
+        embed(&world.near(&[&far]).client_when(&[READY]).await, picture(1)).await
+    });
+    answer.await.unwrap().unwrap();
+    assert!(far.log().contains("too many others from there have begun"), "{}", far.log());
+}
+
+#[tokio::test]
 async fn a_name_with_several_addresses_is_several_embedders() {
     let world = World::new();
     let far = world.far(1);

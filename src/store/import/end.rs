@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::claim::ClaimedImport;
 use crate::errors::Failure;
 use crate::statistics::{self, Counter, Import};
+use crate::store::clock::now;
 use crate::store::{affected, execute, import_outcome, params, read_optional, words};
 
 words! {
@@ -37,8 +38,8 @@ pub fn complete_unchanged(claimed: &ClaimedImport, board_id: &str) -> Result<(),
     statistics::note(Counter::Import(Import::Completed), completed);
     statistics::note(Counter::Import(Import::Unchanged), completed);
     execute(
-        "UPDATE pinterest.board SET confirmed_at = clock_timestamp() WHERE account_id = $1 AND board_id = $2",
-        &params![claimed.account_id, board_id],
+        "UPDATE pinterest.board SET confirmed_at = $3 WHERE account_id = $1 AND board_id = $2",
+        &params![claimed.account_id, board_id, now()],
     )?;
     finish_sync(claimed, board_id)?;
     notify_finished(claimed.import_id)
@@ -66,11 +67,11 @@ pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> 
     )?;
     statistics::note(Counter::Import(Import::Completed), completed);
     execute(
-        "UPDATE pinterest.board b SET imported_at = clock_timestamp(), \
+        "UPDATE pinterest.board b SET imported_at = $4, \
          imported_without_ai = CASE WHEN i.coverage IN ('whole', 'until_known', 'until_limit', 'incomplete') \
          THEN i.skip_ai \
              ELSE b.imported_without_ai END, \
-         confirmed_at = CASE WHEN l.listed AND i.coverage IN ('whole', 'until_known') THEN clock_timestamp() \
+         confirmed_at = CASE WHEN l.listed AND i.coverage IN ('whole', 'until_known') THEN $4 \
          ELSE b.confirmed_at END, unlisted_pins = CASE WHEN l.listed AND i.coverage IN ('whole', 'until_known') \
              THEN GREATEST(i.pins_reported - s.pins, 0) ELSE b.unlisted_pins END, \
          (imported_modified_at, imported_pin_count, imported_pins) = (SELECT k.modified_at, k.pin_count, k.pins \
@@ -86,7 +87,7 @@ pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> 
          LATERAL (SELECT count(*)::int4 AS pins FROM pinterest.pin p \
              WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL) AS s \
          WHERE i.account_id = $1 AND i.import_id = $2 AND b.account_id = $1 AND b.board_id = $3",
-        &params![claimed.account_id, claimed.import_id, board_id],
+        &params![claimed.account_id, claimed.import_id, board_id, now()],
     )?;
     finish_sync(claimed, board_id)?;
     notify_finished(claimed.import_id)
@@ -95,11 +96,11 @@ pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> 
 /// Turns syncing of the board on if the import was asked to.
 fn finish_sync(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.board b SET sync_every = i.sync_every, next_sync_at = clock_timestamp() + i.sync_every, \
+        "UPDATE pinterest.board b SET sync_every = i.sync_every, next_sync_at = $4 + i.sync_every, \
          sync_keeps_images = i.keep_images, sync_keeps_thumbnails = i.keep_thumbnails, sync_skips_ai = i.skip_ai FROM pinterest.import i \
          WHERE i.account_id = $1 AND i.import_id = $2 AND i.sync_every IS NOT NULL AND b.account_id = $1 \
          AND b.board_id = $3",
-        &params![claimed.account_id, claimed.import_id, board_id],
+        &params![claimed.account_id, claimed.import_id, board_id, now()],
     )
 }
 

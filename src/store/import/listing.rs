@@ -7,6 +7,7 @@ use pinterest::completeness::Listed;
 use super::claim::ClaimedImport;
 use crate::errors::{Failure, Kind};
 use crate::statistics::{self, Counter, Import};
+use crate::store::clock::now;
 use crate::store::pin_image::{AI_DISCLOSED, PageCounts};
 use crate::store::{affected, execute, is_true, params, pin, pin_image, read_optional, words};
 
@@ -161,14 +162,14 @@ pub fn listed(claimed: &ClaimedImport, board_id: &str) -> Result<Listed, Failure
     read_optional(
         "SELECT i.pins_reported::int8, i.pins_unreadable::int8, COALESCE(b.unlisted_pins, 0)::int8, i.pins_new::int8, \
              p.listed, p.missing, p.missing_again, b.gap_pins::int8, \
-             EXTRACT(EPOCH FROM clock_timestamp() - b.gap_since)::float8 \
+             EXTRACT(EPOCH FROM $4 - b.gap_since)::float8 \
          FROM pinterest.import i JOIN pinterest.board b ON b.account_id = i.account_id AND b.board_id = $3, \
          LATERAL (SELECT count(*) FILTER (WHERE p.import_id = $2) AS listed, \
              count(*) FILTER (WHERE p.import_id <> $2) AS missing, \
              count(*) FILTER (WHERE p.import_id <> $2 AND p.missing_since IS NOT NULL) AS missing_again \
              FROM pinterest.pin p WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL) AS p \
          WHERE i.account_id = $1 AND i.import_id = $2",
-        &params![claimed.account_id, claimed.import_id, board_id],
+        &params![claimed.account_id, claimed.import_id, board_id, now()],
         |row| {
             let number = |column| Ok::<_, Failure>(count(row.maybe(column)?).unwrap_or_default());
             let (listed, missing) = (number(5)?, number(6)?);
@@ -243,9 +244,9 @@ pub fn conclude(claimed: &ClaimedImport, board_id: &str, conclusion: &Conclusion
     let gap = conclusion.gap.and_then(|gap| i32::try_from(gap).ok());
     execute(
         "UPDATE pinterest.board SET gap_since = CASE WHEN $3 IS NULL THEN NULL WHEN gap_pins = $3 THEN gap_since \
-         ELSE clock_timestamp() END, gap_pins = $3 WHERE account_id = $1 AND board_id = $2 \
+         ELSE $4 END, gap_pins = $3 WHERE account_id = $1 AND board_id = $2 \
          AND (gap_pins IS DISTINCT FROM $3)",
-        &params![account_id, board_id, gap],
+        &params![account_id, board_id, gap, now()],
     )?;
     let coverage = if conclusion.whole { Coverage::Whole } else { Coverage::Incomplete };
     execute(

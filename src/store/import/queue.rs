@@ -5,6 +5,7 @@ use pgrx::datum::Interval;
 use crate::errors::{Failure, Kind};
 use crate::settings;
 use crate::statistics::{self, Counter, Import};
+use crate::store::clock::now;
 use crate::store::pin_image::Keep;
 use crate::store::{
     affected, execute, import_outcome, params, pin_image, read_optional, row_as, write, write_optional,
@@ -124,19 +125,19 @@ pub fn enqueue_reembedding(account_id: i64, board_id: &str) -> Result<i64, Failu
 pub fn enqueue_syncs(limit: i64) -> Result<usize, Failure> {
     let queued = affected(
         "WITH ready AS (SELECT b.account_id, b.board_id FROM pinterest.board b \
-             JOIN pinterest.account a ON a.account_id = b.account_id WHERE b.next_sync_at <= (SELECT \
-             clock_timestamp()) AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL \
+             JOIN pinterest.account a ON a.account_id = b.account_id WHERE b.next_sync_at <= $2 \
+             AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL \
              AND NOT EXISTS (SELECT FROM pinterest.import i WHERE \
                  i.account_id = b.account_id AND i.board_id = b.board_id \
                  AND i.state IN ('queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth')) \
              ORDER BY b.next_sync_at LIMIT $1 FOR UPDATE OF b SKIP LOCKED FOR KEY SHARE OF a SKIP LOCKED), \
-         due AS (UPDATE pinterest.board b SET next_sync_at = clock_timestamp() + b.sync_every FROM ready r \
+         due AS (UPDATE pinterest.board b SET next_sync_at = $2 + b.sync_every FROM ready r \
              WHERE b.account_id = r.account_id AND b.board_id = r.board_id \
              RETURNING b.account_id, b.board_id, b.sync_keeps_images, b.sync_keeps_thumbnails, b.sync_skips_ai) \
          INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images, keep_thumbnails, skip_ai) \
          SELECT d.account_id, d.board_id, d.board_id, d.sync_keeps_images, d.sync_keeps_thumbnails, \
          d.sync_skips_ai FROM due d",
-        &params![limit],
+        &params![limit, now()],
     )?;
     statistics::note(Counter::Import(Import::Queued), queued);
     Ok(queued)

@@ -1,14 +1,17 @@
 //! Pending images in the hands of workers: claimed for the time of a lease, recorded under the claim's fence.
 
+use std::time::Duration;
+
 use super::scope::Scope;
 use super::{Candidate, Keep};
 use crate::errors::Failure;
+use crate::store::clock::{later, now};
 use crate::store::{
-    Row, clock, execute, params, read, read_one, read_optional, wait_briefly_for_locks, write, write_optional,
+    Row, execute, params, read, read_one, read_optional, wait_briefly_for_locks, write, write_optional,
 };
 
 /// The lease of a claimed image. A download may take 60 s and an inference 20 s.
-const LEASE: &str = "90 seconds";
+const LEASE: Duration = Duration::from_secs(90);
 /// After the end of so many workers that had an image in hand it is not tried again.
 pub(super) const DEATHS: i32 = 3;
 
@@ -38,7 +41,7 @@ pub fn next_hashes(account_id: i64, import_id: i64, limit: i64) -> Result<Vec<St
              WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' \
              AND i.next_attempt_at <= $4 \
              ORDER BY i.next_attempt_at, i.pin_id, i.position LIMIT $3) AS n WHERE n.content_hash IS NOT NULL",
-        &params![account_id, import_id, limit, clock::now()],
+        &params![account_id, import_id, limit, now()],
         |row| row.get(1),
     )
 }
@@ -99,7 +102,7 @@ pub fn claim(request: ClaimRequest<'_>, limit: i64) -> Result<Vec<ClaimedImage>,
                  AND o.state = 'embedded' AND o.model_id + 0 = $8 \
                  AND (o.thumbnail IS NOT NULL OR NOT $9) AND (o.image IS NOT NULL OR NOT $10) OFFSET 0) \
              ORDER BY i.next_attempt_at, i.pin_id, i.position LIMIT $5 FOR UPDATE SKIP LOCKED) \
-             UPDATE pinterest.pin_image t SET claimed_by = $3, lease_until = $7 + $6::interval, \
+             UPDATE pinterest.pin_image t SET claimed_by = $3, lease_until = $6, \
              fence = t.fence + 1, attempts = t.attempts + 1 FROM ready r \
              WHERE t.account_id = $1 AND t.pin_id = r.pin_id AND t.position = r.position \
              RETURNING t.pin_id, t.position, t.candidates::text, t.content_hash, t.image IS NOT NULL AND NOT t.stale, \
@@ -111,8 +114,8 @@ pub fn claim(request: ClaimRequest<'_>, limit: i64) -> Result<Vec<ClaimedImage>,
             by,
             live.to_vec(),
             limit,
-            LEASE,
-            clock::now(),
+            later(LEASE),
+            now(),
             model_id,
             keep.thumbnails(),
             keep.originals()
@@ -148,13 +151,13 @@ pub fn claim_suspect(
         "WITH suspect AS (SELECT i.account_id, i.pin_id, i.position FROM pinterest.pin_image i \
              WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' AND i.claimed_by <> ALL ($4) \
              AND i.attempts >= $6 LIMIT 1 FOR UPDATE SKIP LOCKED) \
-         UPDATE pinterest.pin_image t SET claimed_by = $3, lease_until = clock_timestamp() + $5::interval, \
+         UPDATE pinterest.pin_image t SET claimed_by = $3, lease_until = $5, \
          fence = t.fence + 1, attempts = CASE WHEN t.reason IS NULL THEN t.attempts + 1 ELSE $6 END, reason = NULL, \
          reason_code = NULL FROM suspect s \
          WHERE t.account_id = s.account_id AND t.pin_id = s.pin_id AND t.position = s.position \
          RETURNING t.pin_id, t.position, t.candidates::text, t.content_hash, t.image IS NOT NULL AND NOT t.stale, \
          t.attempts, t.fence",
-        &params![account_id, import_id, by, live.to_vec(), LEASE, DEATHS - 1],
+        &params![account_id, import_id, by, live.to_vec(), later(LEASE), DEATHS - 1],
         claimed_image,
     )
 }
@@ -183,9 +186,9 @@ pub fn release(account_id: i64, import_id: i64, by: Option<&str>) -> Result<(), 
 /// The pending images of an import: their number, and seconds until the first of them is ready.
 pub fn pending(account_id: i64, import_id: i64) -> Result<(i64, f64), Failure> {
     read_one(
-        "SELECT count(*), COALESCE(EXTRACT(EPOCH FROM min(i.next_attempt_at) - clock_timestamp()), 0)::float8 \
+        "SELECT count(*), COALESCE(EXTRACT(EPOCH FROM min(i.next_attempt_at) - $3), 0)::float8 \
          FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending'",
-        &params![account_id, import_id],
+        &params![account_id, import_id, now()],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )
 }

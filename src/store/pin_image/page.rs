@@ -3,6 +3,7 @@
 use super::{Candidate, Keep, Reason};
 use crate::errors::Failure;
 use crate::store::account::owner_of_rows;
+use crate::store::clock::now;
 use crate::store::{affected, as_integer, column, execute, params, write};
 
 /// An image in a page of a listing.
@@ -42,12 +43,13 @@ pub fn upsert_page(
 ) -> Result<PageCounts, Failure> {
     let states = write(
         "INSERT INTO pinterest.pin_image AS t (account_id, import_id, pin_id, position, kind, candidates, \
-         content_hash, owner) SELECT $1, $2, p.pin_id, p.position, p.kind, p.candidates::json, p.content_hash, $11 \
+         content_hash, owner, next_attempt_at) SELECT $1, $2, p.pin_id, p.position, p.kind, p.candidates::json, \
+         p.content_hash, $11, $12 \
          FROM unnest($3::text[], $4::int4[], $5::text[], $6::text[], $7::text[]) AS p(pin_id, position, kind, \
          candidates, content_hash) ON CONFLICT (account_id, pin_id, position) DO UPDATE \
          SET import_id = EXCLUDED.import_id, kind = EXCLUDED.kind, candidates = EXCLUDED.candidates, \
          content_hash = EXCLUDED.content_hash, owner = EXCLUDED.owner, attempts = 0, reason = NULL, reason_code = NULL, \
-         next_attempt_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, fence = t.fence + 1, \
+         next_attempt_at = EXCLUDED.next_attempt_at, claimed_by = NULL, lease_until = NULL, fence = t.fence + 1, \
          (state, embedding, model_id, embedded_at, stale, previous_hash, misses, missed_by) = (SELECT k.state, \
                  k.embedding, k.model_id, k.embedded_at, k.stale, CASE WHEN k.stale THEN w.hash END, k.misses, \
                  CASE WHEN k.misses > 0 THEN EXCLUDED.import_id END \
@@ -74,7 +76,8 @@ pub fn upsert_page(
             model_id,
             keep.thumbnails(),
             keep.originals(),
-            owner_of_rows(account_id)?.parameter()
+            owner_of_rows(account_id)?.parameter(),
+            now()
         ],
         |row| row.get::<String>(1),
     )?;
@@ -92,8 +95,9 @@ pub fn skip_page(account_id: i64, import_id: i64, images: &[ImageRow], reason: &
     }
     let skipped = affected(
         "INSERT INTO pinterest.pin_image AS t (account_id, import_id, pin_id, position, kind, candidates, \
-             content_hash, state, reason, reason_code, owner) \
-         SELECT $1, $2, p.pin_id, p.position, p.kind, p.candidates::json, p.content_hash, 'skipped', $8, $9, $10 \
+             content_hash, state, reason, reason_code, owner, next_attempt_at) \
+         SELECT $1, $2, p.pin_id, p.position, p.kind, p.candidates::json, p.content_hash, 'skipped', $8, $9, $10, \
+         $11 \
          FROM unnest($3::text[], $4::int4[], $5::text[], $6::text[], $7::text[]) AS p(pin_id, position, kind, \
          candidates, content_hash) ON CONFLICT (account_id, pin_id, position) DO UPDATE \
          SET import_id = EXCLUDED.import_id, kind = EXCLUDED.kind, candidates = EXCLUDED.candidates, \
@@ -115,7 +119,8 @@ pub fn skip_page(account_id: i64, import_id: i64, images: &[ImageRow], reason: &
             column(images, |i| i.content_hash.clone()),
             reason.text.as_str(),
             reason.code,
-            owner_of_rows(account_id)?.parameter()
+            owner_of_rows(account_id)?.parameter(),
+            now()
         ],
     )?;
     Ok(as_integer(skipped))

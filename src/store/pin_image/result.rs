@@ -11,7 +11,8 @@ use super::claim::{ClaimedImage, DEATHS, claimed_image};
 use super::scope::Scope;
 use crate::errors::Failure;
 use crate::postgres::vector::Vector;
-use crate::store::{affected, clock, execute, params, read, write, write_optional};
+use crate::store::clock::{later, now};
+use crate::store::{affected, execute, params, read, write, write_optional};
 
 /// What the work on an image came to.
 #[derive(Clone, Debug)]
@@ -94,7 +95,8 @@ pub fn record(
             "UPDATE pinterest.pin_image SET state = 'embedded', reason = NULL, reason_code = NULL, embedding = $5, \
              model_id = $6, sha256 = $7, source_size = $8, cropped = $9, animated = $11, image = COALESCE($10, CASE \
              WHEN NOT stale THEN image END), thumbnail = COALESCE($12, CASE WHEN NOT stale THEN thumbnail END), \
-             stale = false, previous_hash = NULL, misses = 0, missed_by = NULL, embedded_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL \
+             stale = false, previous_hash = NULL, misses = 0, missed_by = NULL, embedded_at = $13, claimed_by = NULL, \
+             lease_until = NULL \
              WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending'",
             &fenced(
                 account_id,
@@ -107,7 +109,8 @@ pub fn record(
                     done.cropped,
                     done.image.as_deref(),
                     done.animated,
-                    done.thumbnail.as_deref()
+                    done.thumbnail.as_deref(),
+                    now()
                 ],
             ),
         )?,
@@ -136,7 +139,7 @@ pub fn record(
                     image.as_deref(),
                     *model_id,
                     *thumbnail,
-                    clock::now()
+                    now()
                 ],
             ),
         )?,
@@ -166,9 +169,9 @@ pub fn record(
         }
         ImageResult::Retry { reason, after, blame } => affected(
             "UPDATE pinterest.pin_image SET reason = $5, claimed_by = NULL, lease_until = NULL, \
-             next_attempt_at = clock_timestamp() + make_interval(secs => $6), attempts = attempts - $7 \
+             next_attempt_at = $6, attempts = attempts - $7 \
              WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending'",
-            &fenced(account_id, claimed, params![reason.as_str(), after.as_secs_f64(), i32::from(!blame)]),
+            &fenced(account_id, claimed, params![reason.as_str(), later(*after), i32::from(!blame)]),
         )?,
     };
     if touched > 0 {
@@ -203,11 +206,11 @@ pub fn retry_failed(account_id: i64, import_id: i64, skipped: &[&str]) -> Result
              AND (f.state = 'failed' OR f.state = 'skipped' AND f.reason_code = ANY ($3)) FOR UPDATE), \
          again AS (UPDATE pinterest.pin_image t SET state = 'pending', reason = NULL, \
              reason_code = NULL, attempts = 0, \
-             next_attempt_at = clock_timestamp(), claimed_by = NULL, lease_until = NULL, fence = t.fence + 1 \
+             next_attempt_at = $4, claimed_by = NULL, lease_until = NULL, fence = t.fence + 1 \
              FROM failed f WHERE t.account_id = $1 AND t.pin_id = f.pin_id AND t.position = f.position \
              RETURNING f.state, f.code) \
          SELECT a.state, a.code, count(*) FROM again a GROUP BY a.state, a.code",
-        &params![account_id, import_id, skipped.iter().map(|code| (*code).to_owned()).collect::<Vec<_>>()],
+        &params![account_id, import_id, skipped.iter().map(|code| (*code).to_owned()).collect::<Vec<_>>(), now()],
         |row| Ok((row.get(1)?, row.get(2)?, row.get(3)?)),
     )
 }

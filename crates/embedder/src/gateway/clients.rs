@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::handshakes::Handshakes;
 use super::service::Gateway;
 use crate::front::MAX_CONNECTIONS;
 use crate::front::accept::{Complaints, PAUSE};
@@ -23,10 +24,6 @@ use crate::tls::{self, Tls};
 
 /// The time that a client has for the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-
-/// The most handshakes at the same time. They do not count as connections, so clients without a certificate take no place of
-/// one.
-const HANDSHAKES: usize = 256;
 
 /// The most connections of one client.
 const CONNECTIONS: usize = 64;
@@ -101,12 +98,10 @@ pub async fn accept(
     connections: &mut JoinSet<()>,
 ) -> Infallible {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+    let handshakes = Handshakes::new();
     let complaints = Arc::new(Complaints::default());
     loop {
-        let Ok(handshake) = Arc::clone(&handshakes).acquire_owned().await else {
-            unreachable!("the semaphore is never closed: this is a bug");
-        };
+        let place = handshakes.place().await;
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -114,6 +109,10 @@ pub async fn accept(
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
+        };
+        let Some(handshake) = handshakes.begin(place, address.ip()) else {
+            complaints.log(format_args!("refused a connection from {address}: too many others from there have begun"));
+            continue;
         };
         let (tls, clients, gateway, stopped) = (Arc::clone(tls), Arc::clone(clients), gateway.clone(), stopped.clone());
         let (room, complaints) = (Arc::clone(&room), Arc::clone(&complaints));

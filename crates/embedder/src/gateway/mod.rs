@@ -10,6 +10,7 @@
 //! It reads frames and certificates, and never decodes an image.
 
 mod clients;
+mod handshakes;
 mod local;
 mod member;
 mod names;
