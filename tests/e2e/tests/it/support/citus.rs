@@ -50,6 +50,8 @@ impl CitusWorld {
         let mut citus = Self { nodes: Vec::new(), world, installation };
         let mut client = citus.world.connect()?;
         let (host, port) = address(&citus.world.cluster);
+        // A node connects to itself when shards are moved.
+        citus.world.cluster.change("citus.local_hostname", &host)?;
         client.batch_execute("CREATE EXTENSION citus")?;
         client.execute("SELECT citus_set_coordinator_host($1, $2)", &[&host, &port])?;
         for _ in 0..2 {
@@ -64,6 +66,7 @@ impl CitusWorld {
     pub fn node(&self) -> Result<Cluster> {
         let node =
             Cluster::builder().preload(true).installation(self.installation.clone()).settings(SETTINGS).start()?;
+        node.change("citus.local_hostname", &address(&node).0)?;
         node.connect()?.batch_execute("CREATE EXTENSION citus")?;
         Ok(node)
     }

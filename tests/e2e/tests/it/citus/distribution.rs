@@ -1,4 +1,4 @@
-//! Boards, pins and images in tables that are distributed by account.
+//! `pinterest_distribute()` and `pinterest_undistribute()`, and what runs between them.
 
 use std::collections::BTreeSet;
 
