@@ -7,7 +7,7 @@ use pgrx::{PgLogLevel, PgSqlErrorCode};
 use super::Answer;
 use crate::errors::{Failure, Kind};
 use crate::store::distribution::{self, TABLES};
-use crate::store::refuse_if_read_only;
+use crate::store::{refuse_if_read_only, with_latest_snapshot};
 use crate::workers::registry;
 
 /// More shards than Citus allows.
@@ -21,16 +21,14 @@ fn pinterest_distribute(shards: default!(Option<i32>, "NULL")) -> Answer<()> {
     if let Some(shards) = shards {
         super::up_to(MOST_SHARDS, shards, "shards")?;
     }
-    if distribution::distributed_tables()? > 0 {
-        return Err(Failure::new(Kind::NotReady, "boards and pins are distributed already")
-            .with_hint("SELECT rebalance_table_shards() of Citus moves shards to nodes that were added.")
-            .into());
-    }
+    refuse_if_distributed()?;
     distribution::check_nodes()?;
     distribution::give_levels_to(&distribution::levels()?)?;
     {
         let _settings = distribution::settings();
         distribution::lock()?;
+        // Another session may have done it meanwhile.
+        with_latest_snapshot(refuse_if_distributed)?;
         distribution::drop_keys()?;
     }
     for table in TABLES {
@@ -53,14 +51,11 @@ fn pinterest_distribute(shards: default!(Option<i32>, "NULL")) -> Answer<()> {
 fn pinterest_undistribute() -> Answer<()> {
     refuse_if_read_only("pinterest_undistribute()")?;
     distribution::requirements("pinterest_undistribute()")?;
-    if distribution::distributed_tables()? != TABLES.len() as i64 {
-        return Err(Failure::new(Kind::NotReady, "boards and pins are not distributed")
-            .with_hint("pinterest_distribute() distributes them: see docs/citus.md.")
-            .into());
-    }
+    refuse_if_local()?;
     {
         let _settings = distribution::settings();
         distribution::lock()?;
+        with_latest_snapshot(refuse_if_local)?;
     }
     for table in TABLES {
         progress(format!("fetching the rows of pinterest.{table}"));
@@ -80,6 +75,22 @@ fn pinterest_undistribute() -> Answer<()> {
     progress("boards and pins are local to the coordinator".to_owned());
     registry::wake_at_commit()?;
     Ok(())
+}
+
+fn refuse_if_distributed() -> Result<(), Failure> {
+    if distribution::distributed_tables()? == 0 {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::NotReady, "boards and pins are distributed already")
+        .with_hint("SELECT rebalance_table_shards() of Citus moves shards to nodes that were added."))
+}
+
+fn refuse_if_local() -> Result<(), Failure> {
+    if distribution::distributed_tables()? == TABLES.len() as i64 {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::NotReady, "boards and pins are not distributed")
+        .with_hint("pinterest_distribute() distributes them: see docs/citus.md."))
 }
 
 /// Raises a NOTICE.
