@@ -1,7 +1,9 @@
 //! Rights and objects of other roles that endanger the extension: functions beside its own, and faults of its worker
 //! role.
 
-use super::{citus, params, read, read_optional, row_as};
+use pgrx::pg_sys;
+
+use super::{citus, is_true, params, read, read_optional, row_as};
 use crate::errors::Failure;
 
 /// Roles that may create functions in the extension's schema, and existing functions with the names of the extension's.
@@ -39,7 +41,7 @@ pub fn neighbours() -> Result<Option<Neighbours>, Failure> {
 /// What the role `pinterest_worker` must not have: attributes, members, memberships, settings, objects. Where Citus is
 /// loaded, its nodes log in as the role.
 pub fn faults_of_worker_role() -> Result<Vec<String>, Failure> {
-    read(
+    let mut faults = read(
         "SELECT f.what FROM pg_roles w CROSS JOIN LATERAL ( \
              SELECT 1, 'it has attributes beyond NOLOGIN' WHERE (w.rolcanlogin AND NOT $1) OR w.rolsuper \
                  OR w.rolbypassrls OR w.rolcreaterole OR w.rolcreatedb OR w.rolreplication \
@@ -52,6 +54,21 @@ pub fn faults_of_worker_role() -> Result<Vec<String>, Failure> {
                  AND d.deptype = 'o')) AS f(place, what) \
          WHERE w.rolname = 'pinterest_worker' ORDER BY f.place, f.what",
         &params![citus::is_loaded()],
-        |row| row.get(1),
-    )
+        |row| row.get::<String>(1),
+    )?;
+    // SAFETY: a catalog look-up inside a transaction. Others may not read the catalog.
+    let has_password = unsafe { pg_sys::superuser() }
+        && is_true(
+            "SELECT a.rolcanlogin AND a.rolpassword IS NOT NULL FROM pg_authid a WHERE a.rolname = 'pinterest_worker'",
+            &[],
+        )?;
+    if has_password {
+        faults.push("it has a password".to_owned());
+    }
+    Ok(faults)
+}
+
+/// Whether `pinterest_worker` may log in.
+pub fn worker_may_log_in() -> Result<bool, Failure> {
+    is_true("SELECT r.rolcanlogin FROM pg_roles r WHERE r.rolname = 'pinterest_worker'", &[])
 }

@@ -72,7 +72,11 @@ pub fn schema() -> Result<Finding, Failure> {
 pub fn worker_role() -> Result<Finding, Failure> {
     let faults = surroundings::faults_of_worker_role()?;
     if faults.is_empty() {
-        return Ok(Finding::Good("pinterest_worker: no role can act as it".to_owned()));
+        return Ok(Finding::Good(match surroundings::worker_may_log_in()? {
+            false => "pinterest_worker: no role can act as it".to_owned(),
+            true => "pinterest_worker: no role can act as it; nodes of Citus that pg_hba.conf admits log in as it"
+                .to_owned(),
+        }));
     }
     Ok(Finding::Bad(
         format!("pinterest_worker: {}", faults.join(", ")),

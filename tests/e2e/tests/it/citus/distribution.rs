@@ -332,8 +332,13 @@ fn dropping_the_extension_drops_the_shards() -> Result<()> {
         assert_eq!(node.value::<i64>("SELECT count(*) FROM pg_class WHERE relname ~ '^(board|pin)'")?, 0);
     }
     // The role that may log in is no obstacle, unless it has a password.
-    client.batch_execute("CREATE EXTENSION pg_pinterest; DROP EXTENSION pg_pinterest")?;
+    client.batch_execute("CREATE EXTENSION pg_pinterest")?;
+    let (status, words) = doctor(&mut client, "worker role")?;
+    assert!(status == "ok" && words.contains("nodes of Citus"), "{status}: {words}");
     client.batch_execute("ALTER ROLE pinterest_worker PASSWORD 'known'")?;
+    let (status, words) = doctor(&mut client, "worker role")?;
+    assert!(status == "problem" && words.contains("it has a password"), "{status}: {words}");
+    client.batch_execute("DROP EXTENSION pg_pinterest")?;
     client.refused("CREATE EXTENSION pg_pinterest", "55000").says("has attributes").hints("PASSWORD NULL");
     Ok(())
 }
