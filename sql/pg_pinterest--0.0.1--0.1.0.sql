@@ -65,6 +65,10 @@ CREATE INDEX token_attempt ON pinterest.token (account_id) WHERE attempt_by IS N
 CREATE INDEX token_generations ON pinterest.token ((GREATEST(generation, consent)));
 CREATE INDEX board_confirmed ON pinterest.board ((COALESCE(confirmed_at, '-infinity')));
 CREATE INDEX pin_image_model ON pinterest.pin_image (model_id, account_id) WHERE model_id IS NOT NULL;
+CREATE INDEX quota_ledger_account ON pinterest.quota_ledger (account_id) WHERE account_id IS NOT NULL;
+ALTER POLICY own ON pinterest.quota_ledger
+    USING (EXISTS (SELECT FROM pinterest.app p WHERE p.app_id OPERATOR(pg_catalog.=) quota_ledger.app_id)
+        OR EXISTS (SELECT FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) quota_ledger.account_id));
 CREATE INDEX import_finished ON pinterest.import (finished_at) WHERE finished_at IS NOT NULL;
 -- The owner of each imported row: see sql/tables.sql. The rows are rewritten, which takes the time of an update of all of them.
 ALTER TABLE pinterest.board ADD COLUMN owner pinterest.role_owner NOT NULL DEFAULT 'restored (missing)';

@@ -614,6 +614,8 @@ CREATE TABLE pinterest.quota_ledger (
     refused_in_row integer NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX quota_ledger_key ON pinterest.quota_ledger (COALESCE(app_id, 0), COALESCE(account_id, 0), category);
+-- For the deletion of an account.
+CREATE INDEX quota_ledger_account ON pinterest.quota_ledger (account_id) WHERE account_id IS NOT NULL;
 COMMENT ON TABLE pinterest.quota_ledger IS 'Requests that Pinterest allows, and the remaining ones; the view pinterest.quota is easier to read';
 COMMENT ON COLUMN pinterest.quota_ledger.category IS 'Pinterest''s category of requests that the quota applies to';
 COMMENT ON COLUMN pinterest.quota_ledger.request_limit IS 'Requests that Pinterest allows in each window';
@@ -627,7 +629,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON pinterest.quota_ledger TO pinterest_work
 GRANT USAGE, SELECT, UPDATE ON SEQUENCE pinterest.quota_ledger_quota_id_seq TO pinterest_worker;
 ALTER TABLE pinterest.quota_ledger ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY worker ON pinterest.quota_ledger TO pinterest_worker USING (true) WITH CHECK (true);
-CREATE POLICY own ON pinterest.quota_ledger FOR SELECT USING (app_id IN (SELECT p.app_id FROM pinterest.app p) OR account_id IN (SELECT a.account_id FROM pinterest.account a));
+CREATE POLICY own ON pinterest.quota_ledger FOR SELECT
+    USING (EXISTS (SELECT FROM pinterest.app p WHERE p.app_id OPERATOR(pg_catalog.=) quota_ledger.app_id)
+        OR EXISTS (SELECT FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) quota_ledger.account_id));
 SELECT pg_catalog.pg_extension_config_dump('pinterest.quota_ledger', '');
 SELECT pg_catalog.pg_extension_config_dump('pinterest.quota_ledger_quota_id_seq', '');
 

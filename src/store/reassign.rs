@@ -167,16 +167,20 @@ pub fn ownerless() -> Result<Vec<Ownerless>, Failure> {
 /// Parks the imports of accounts whose owner is gone, because no role could see or cancel them. Their tokens are still
 /// refreshed. Returns the number of accounts.
 pub fn park_ownerless() -> Result<usize, Failure> {
-    // A loose index scan: one probe per owner, however many accounts each has.
+    // A loose index scan: one probe per owner, however many accounts each has. The accounts of those that are gone are
+    // searched for each, because the planner expects many such owners.
     let accounts = read(
         "WITH RECURSIVE owners AS ( \
          (SELECT a.owner FROM pinterest.account a ORDER BY a.owner LIMIT 1) UNION ALL \
          SELECT (SELECT a.owner FROM pinterest.account a WHERE a.owner OPERATOR(pinterest.>) o.owner \
-             ORDER BY a.owner LIMIT 1) FROM owners o WHERE o.owner IS NOT NULL) \
-         SELECT a.account_id FROM owners o JOIN pinterest.account a ON a.owner OPERATOR(pinterest.=) o.owner \
-         WHERE o.owner IS NOT NULL AND pinterest.owner_is_gone(o.owner) \
-         AND EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = a.account_id \
-             AND i.state IN ('queued', 'running', 'waiting_quota', 'waiting_access')) ORDER BY a.account_id LIMIT 100",
+             ORDER BY a.owner LIMIT 1) FROM owners o WHERE o.owner IS NOT NULL), \
+         gone AS MATERIALIZED (SELECT o.owner FROM owners o WHERE o.owner IS NOT NULL \
+             AND pinterest.owner_is_gone(o.owner)) \
+         SELECT a.account_id FROM gone g CROSS JOIN LATERAL (SELECT a.account_id FROM pinterest.account a \
+             WHERE a.owner OPERATOR(pinterest.=) g.owner AND EXISTS (SELECT FROM pinterest.import i \
+                 WHERE i.account_id = a.account_id \
+                 AND i.state IN ('queued', 'running', 'waiting_quota', 'waiting_access')) OFFSET 0) AS a \
+         ORDER BY a.account_id LIMIT 100",
         &[],
         |row| row.get::<i64>(1),
     )?;

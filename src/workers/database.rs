@@ -121,8 +121,7 @@ fn check_keys() -> Result<(), Failure> {
 
 /// The network thread: checks for work when a session wakes it, and periodically; ends after a while without work.
 async fn run(context: Context, sent: Sent) {
-    let mut imports =
-        import::Imports::new(context.clone(), embedding::Gate::new(context.config.borrow().several_embedders));
+    let mut imports = import::Imports::new(context.clone(), embedding::Gate::new(context.config.clone()));
     let mut tracked = track::Starter::new(context.clone());
     let mut refreshes = refresh::Refreshes::new(context.clone());
     let mut housekeeping = Housekeeping::new(context.clone());

@@ -1,15 +1,16 @@
 //! Requests to the embedder: how many are sent at the same time, and which input is to blame if the embedder crashes.
 
 use std::fs::{File, TryLockError};
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use embedder::{Client, Embedded, Error, ErrorKind, Info, Input, ModelFingerprint, ModelState};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 
+use super::context::Config;
 use super::jobs::Database;
 use crate::errors::{Failure, Kind, limit_of_images};
 use crate::postgres::platform;
@@ -43,20 +44,34 @@ const LOCK: &str = "pg_stat_tmp/pinterest-embedder.alone";
 pub struct Gate(Arc<Shared>);
 
 struct Shared {
+    config: watch::Receiver<Config>,
     permits: Semaphore,
-    /// All of them.
-    most: u32,
+    /// The number of all of them.
+    most: AtomicU32,
     suspects: AtomicUsize,
     /// When no embedder answered after a crash, and why.
     outage: Mutex<Option<(Instant, Failure)>>,
 }
 
 impl Gate {
-    /// No request is under way. Are there `several` embedders?
-    pub fn new(several: bool) -> Self {
-        let most = if several { PERMITS.1 } else { PERMITS.0 };
-        let permits = Semaphore::new(most as usize);
-        Gate(Arc::new(Shared { permits, most, suspects: AtomicUsize::new(0), outage: Mutex::new(None) }))
+    /// No request is under way.
+    pub fn new(config: watch::Receiver<Config>) -> Self {
+        Gate(Arc::new(Shared {
+            config,
+            permits: Semaphore::new(PERMITS.0 as usize),
+            most: AtomicU32::new(PERMITS.0),
+            suspects: AtomicUsize::new(0),
+            outage: Mutex::new(None),
+        }))
+    }
+
+    /// More requests may be under way once there are several embedders. If later there is only one, it refuses what is too
+    /// much for it.
+    fn follow_settings(&self) {
+        let several = self.0.config.borrow().several_embedders;
+        if several && self.0.most.swap(PERMITS.1, Relaxed) != PERMITS.1 {
+            self.0.permits.add_permits((PERMITS.1 - PERMITS.0) as usize);
+        }
     }
 
     /// Inputs wait until they can be sent alone. Nothing more should be claimed meanwhile: that could take long, and the
@@ -75,6 +90,7 @@ impl Gate {
     /// # Errors
     /// [`Rejection`].
     pub async fn embed(&self, embedder: &Client, input: Input, attempts: i32) -> Result<Embedded, Rejection> {
+        self.follow_settings();
         // The semaphore is never closed, so acquiring permits cannot fail.
         let permit = self.0.permits.acquire().await;
         let mut answer = embedder.embed(input.clone(), BUSY_PATIENCE).await;
@@ -89,7 +105,7 @@ impl Gate {
     async fn embed_alone(&self, embedder: &Client, input: Input) -> Result<Result<Embedded, Error>, Failure> {
         let since = Instant::now();
         let _suspect = Suspect::counted(&self.0.suspects);
-        let _all = self.0.permits.acquire_many(self.0.most).await;
+        let _all = self.0.permits.acquire_many(self.0.most.load(Relaxed)).await;
         // Those that wait behind another one do not wait for the same embedder again.
         if let Some(failure) = self.outage_since(since) {
             return Err(failure);

@@ -58,8 +58,7 @@ fn may_serve() -> bool {
 
 /// The network thread: checks for rows when a session wakes it, and periodically.
 async fn run(context: Context, sent: Sent) {
-    let mut tracked =
-        track::Tracked::new(context.clone(), embedding::Gate::new(context.config.borrow().several_embedders));
+    let mut tracked = track::Tracked::new(context.clone(), embedding::Gate::new(context.config.clone()));
     let mut lifetime = Lifetime::new(&context, sent);
     loop {
         match context.database.run(store::extension::version_to_serve).await {

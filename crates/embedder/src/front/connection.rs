@@ -22,6 +22,12 @@ use crate::failure::Failure;
 /// Time that a client has to send the rest of a frame it has begun. Meanwhile the frame occupies part of the budget.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Time within which a client has to send [`LEAST`] bytes of an image, or its end.
+const STALL: Duration = Duration::from_secs(3);
+
+/// The least number of bytes in that time; at this rate only a small image is complete within [`FRAME_TIMEOUT`].
+const LEAST: usize = 16 * 1024;
+
 /// The client at the other end of a connection.
 #[derive(Clone)]
 pub struct Peer {
@@ -181,7 +187,7 @@ async fn read_request<Stream: AsyncRead + Unpin>(
         true => intake.room(length, peer.share.as_ref()).await,
         false => Room::default(),
     };
-    let Part::Payload(payload) = in_time(next(frames)).await? else {
+    let Part::Payload(payload) = in_time(payload(frames)).await? else {
         unreachable!("a header after a header: this is a bug");
     };
     let request = Request::decode(header.kind, payload)?;
@@ -198,6 +204,100 @@ async fn next<Stream: AsyncRead + Unpin>(frames: &mut Frames<Stream>) -> Result<
     }
 }
 
+/// The next part of a frame, unless its bytes stop to come.
+async fn payload<Stream: AsyncRead + Unpin>(frames: &mut Frames<Stream>) -> Result<Part, End> {
+    loop {
+        let before = frames.read_buffer().len();
+        match timeout(STALL, next(frames)).await {
+            Ok(part) => return part,
+            Err(_) if frames.read_buffer().len() >= before + LEAST => {}
+            Err(_) => return Err(End::Gone),
+        }
+    }
+}
+
 async fn in_time<T>(work: impl Future<Output = Result<T, End>>) -> Result<T, End> {
     timeout(FRAME_TIMEOUT, work).await.unwrap_or(Err(End::Gone))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use embedder::Animations;
+    use tokio::io::DuplexStream;
+    use tokio::time::{Instant, advance};
+
+    use super::super::Intake;
+    use super::*;
+
+    /// Keeps the requests.
+    struct Kept {
+        intake: Intake,
+        requests: Mutex<Vec<Request>>,
+    }
+
+    impl Service for Kept {
+        fn intake(&self) -> &Intake {
+            &self.intake
+        }
+
+        fn take(&self, request: Request, _budget: Room, _responder: Responder) {
+            self.requests.lock().unwrap().push(request);
+        }
+    }
+
+    fn image() -> Vec<u8> {
+        let image = Request::Image(vec![7; 1 << 20].into(), Animations::FirstFrame);
+        let (header, payload) = image.encode(1).unwrap();
+        [header.encode().as_slice(), &payload].concat()
+    }
+
+    /// Serves a client; how many images came before the connection ended, and when it did.
+    async fn served(client: impl AsyncFnOnce(DuplexStream)) -> (usize, Duration) {
+        let service = Kept { intake: Intake::new(20 << 20), requests: Mutex::default() };
+        let (near, far) = tokio::io::duplex(8 << 20);
+        let (_stop, stopped) = watch::channel(false);
+        let begun = Instant::now();
+        let peer = Peer::single(ClientNumber(1), 4);
+        tokio::join!(serve(far, peer, &service, stopped), client(near));
+        (service.requests.lock().unwrap().len(), begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_whose_bytes_stop_is_left() {
+        let (images, time) = served(async |mut client: DuplexStream| {
+            client.write_all(&image()[..100_000]).await.unwrap();
+            // Ends when the server has left.
+            let _ = tokio::io::copy(&mut client, &mut tokio::io::sink()).await;
+        })
+        .await;
+        assert!(images == 0 && time >= STALL && time < 2 * STALL + PARTING, "{images} {time:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_client_is_served() {
+        let (images, _) = served(async |mut client: DuplexStream| {
+            for piece in image().chunks(64 * 1024) {
+                client.write_all(piece).await.unwrap();
+                advance(Duration::from_secs(1)).await;
+            }
+        })
+        .await;
+        assert_eq!(images, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_client_keeps_its_room_longer_than_a_frame_may_take() {
+        let (images, time) = served(async |mut client: DuplexStream| {
+            for piece in image().chunks(LEAST) {
+                if client.write_all(piece).await.is_err() {
+                    break;
+                }
+                advance(Duration::from_millis(2_500)).await;
+            }
+        })
+        .await;
+        assert!(images == 0 && time < FRAME_TIMEOUT * 3 / 2, "{images} {time:?}");
+    }
 }

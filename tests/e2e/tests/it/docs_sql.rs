@@ -168,3 +168,13 @@ fn statements_on_networks_run() -> Result<()> {
 fn statements_on_monitoring_run() -> Result<()> {
     runs("docs/monitoring.md", 8)
 }
+
+#[test]
+fn statements_on_sizes_and_statistics_run() -> Result<()> {
+    let mut reader = Reader::new()?;
+    assert!(reader.run("docs/scale.md")? >= 2);
+    assert!(reader.run("docs/embedders.md")? >= 1);
+    assert!(reader.run("docs/statistics.md")? >= 1);
+    assert!(reader.run("docs/packages.md")? >= 1);
+    Ok(())
+}

@@ -119,6 +119,7 @@ fn calls_for_one_board_read_by_indexes() -> Result<()> {
             &[&board, &account],
         )?;
         session.query("SELECT * FROM pinterest.pin WHERE account_id = $1 AND board_id = $2", &[&account, &board])?;
+        session.query("SELECT * FROM pinterest_disconnect($1, purge => true)", &[&account])?;
         let plans = scale::plans(&world.cluster, from)?;
         let scans: Vec<String> = plans
             .iter()
