@@ -128,7 +128,7 @@ pub fn update_sections(account_id: i64, board_id: &str, sections: &[(String, Str
 pub fn visible(account_id: Option<i64>) -> Result<Vec<KnownBoard>, Failure> {
     read(
         "SELECT b.account_id, b.board_id, b.name, b.owner_username FROM pinterest.board b \
-         WHERE $1 IS NULL OR b.account_id = $1 ORDER BY b.account_id, b.board_id",
+         WHERE $1::int8 IS NULL OR b.account_id = $1 ORDER BY b.account_id, b.board_id",
         &params![account_id],
         |row| {
             Ok(KnownBoard {
@@ -184,7 +184,7 @@ pub fn last_import(
 /// Turns syncing of the board on with this interval, or off.
 pub fn sync(account_id: i64, board_id: &str, every: Option<Interval>) -> Result<(), Failure> {
     execute(
-        "UPDATE pinterest.board SET sync_every = $3, next_sync_at = $4 + $3::interval, \
+        "UPDATE pinterest.board SET sync_every = $3, next_sync_at = $4::timestamptz + $3::interval, \
          sync_skips_ai = CASE WHEN $3 IS NULL THEN sync_skips_ai ELSE imported_without_ai END \
          WHERE account_id = $1 AND board_id = $2",
         &params![account_id, board_id, every, now()],

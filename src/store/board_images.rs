@@ -45,7 +45,7 @@ pub fn of(
              THEN LEAST(p.created_at, p.first_seen_at) ELSE p.first_seen_at END)::float8, i.model_id, i.embedding \
          FROM pinterest.pin p JOIN pinterest.pin_image i ON i.account_id = p.account_id AND i.pin_id = p.pin_id \
          WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL AND i.state = 'embedded' \
-         AND ($3 IS NULL OR p.board_section_id = $3) AND NOT (p.is_ai AND $4) \
+         AND ($3::text IS NULL OR p.board_section_id = $3) AND NOT (p.is_ai AND $4) \
          ORDER BY i.pin_id COLLATE \"C\", i.position",
         &params![account_id, board_id, section_id, skip_ai],
         IMAGE_BYTES,

@@ -21,7 +21,7 @@ pub fn heading(account_id: i64, board_id: &str, section_id: Option<&str>) -> Res
     read_optional(
         "SELECT left(b.description, 2000), (SELECT count(*) FROM pinterest.pin p \
              WHERE p.account_id = $1 AND p.board_id = $2 AND p.removed_at IS NULL \
-             AND ($3 IS NULL OR p.board_section_id = $3)) \
+             AND ($3::text IS NULL OR p.board_section_id = $3)) \
          FROM pinterest.board b WHERE b.account_id = $1 AND b.board_id = $2",
         &params![account_id, board_id, section_id],
         |row| Ok(Heading { description: row.maybe(1)?, pins: row.get(2)? }),

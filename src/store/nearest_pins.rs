@@ -49,8 +49,8 @@ pub fn to(embedding: &Vector, k: i32, among: &Among) -> Result<Vec<NearPin>, Fai
              FROM (SELECT DISTINCT ON (i.account_id, i.pin_id) i.account_id, i.pin_id, i.position, {distance} AS distance \
                  FROM pinterest.pin p \
                  JOIN pinterest.pin_image i ON i.account_id = p.account_id AND i.pin_id = p.pin_id \
-                 WHERE ($3 IS NULL OR p.account_id = $3) AND ($4 IS NULL OR p.board_id = $4) \
-                 AND ($5 IS NULL OR p.board_section_id = $5) AND p.removed_at IS NULL AND i.state = 'embedded' \
+                 WHERE ($3::int8 IS NULL OR p.account_id = $3) AND ($4::text IS NULL OR p.board_id = $4) \
+                 AND ($5::text IS NULL OR p.board_section_id = $5) AND p.removed_at IS NULL AND i.state = 'embedded' \
                  AND NOT (p.is_ai AND $6) ORDER BY i.account_id, i.pin_id, {distance}, i.position) AS each_pin \
              ORDER BY each_pin.distance, each_pin.account_id, each_pin.pin_id LIMIT $2) AS n \
          JOIN pinterest.pin p ON p.account_id = n.account_id AND p.pin_id = n.pin_id \
@@ -77,8 +77,8 @@ pub fn models(among: &Among) -> Result<i64, Failure> {
     read_one(
         "SELECT count(DISTINCT i.model_id) FROM pinterest.pin p \
          JOIN pinterest.pin_image i ON i.account_id = p.account_id AND i.pin_id = p.pin_id \
-         WHERE ($1 IS NULL OR p.account_id = $1) AND ($2 IS NULL OR p.board_id = $2) \
-         AND ($3 IS NULL OR p.board_section_id = $3) AND p.removed_at IS NULL AND i.state = 'embedded' \
+         WHERE ($1::int8 IS NULL OR p.account_id = $1) AND ($2::text IS NULL OR p.board_id = $2) \
+         AND ($3::text IS NULL OR p.board_section_id = $3) AND p.removed_at IS NULL AND i.state = 'embedded' \
          AND NOT (p.is_ai AND $4)",
         &params![among.account_id, among.board_id.clone(), among.section_id.clone(), among.skip_ai],
         |row| row.get(1),

@@ -8,6 +8,7 @@ use super::account::owner_of_rows;
 use super::clock::now;
 use super::{affected, column, execute, params, read, write};
 use crate::errors::Failure;
+use crate::owner::Owner;
 
 /// A pin in a page of a listing. Times are microseconds since 1970-01-01 UTC.
 #[derive(Clone, Debug, Default)]
@@ -104,10 +105,40 @@ pub struct Fresh {
 ///
 /// Pins may move between pages during a listing, so a later page may contain an id again.
 pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinRow]) -> Result<Vec<Fresh>, Failure> {
-    let ids_of = |which: &dyn Fn(&PinRow) -> bool| -> Vec<String> {
-        pins.iter().filter(|pin| which(pin)).map(|pin| pin.pin_id.clone()).collect()
-    };
-    write(
+    let owner = owner_of_rows(account_id)?;
+    let mut fresh = Vec::new();
+    for (odd, ai_unreadable) in [(false, false), (false, true), (true, false), (true, true)] {
+        let alike: Vec<&PinRow> =
+            pins.iter().filter(|pin| (pin.odd, pin.ai_unreadable) == (odd, ai_unreadable)).collect();
+        if !alike.is_empty() {
+            fresh.extend(upsert(account_id, board_id, import_id, &owner, &alike, odd, ai_unreadable)?);
+        }
+    }
+    Ok(fresh)
+}
+
+/// What is replaced of a known pin whose members could be read.
+const MEMBERS: &str = "board_section_id = EXCLUDED.board_section_id, title = EXCLUDED.title, \
+    description = EXCLUDED.description, link = EXCLUDED.link, alt_text = EXCLUDED.alt_text, \
+    dominant_color = EXCLUDED.dominant_color, creative_type = EXCLUDED.creative_type, \
+    media_type = EXCLUDED.media_type, parent_pin_id = EXCLUDED.parent_pin_id, created_at = EXCLUDED.created_at, \
+    raw = EXCLUDED.raw, no_image = EXCLUDED.no_image, link_domain = EXCLUDED.link_domain, \
+    is_product = EXCLUDED.is_product, product_tags = EXCLUDED.product_tags,";
+
+/// Upserts pins of which the same can be read. Without parameters after ON CONFLICT: a shard could not determine the
+/// types of the others.
+fn upsert(
+    account_id: i64,
+    board_id: &str,
+    import_id: i64,
+    owner: &Owner,
+    pins: &[&PinRow],
+    odd: bool,
+    ai_unreadable: bool,
+) -> Result<Vec<Fresh>, Failure> {
+    let members = if odd { "" } else { MEMBERS };
+    let disclosures = if ai_unreadable { "" } else { "ai_disclosures = EXCLUDED.ai_disclosures," };
+    let statement = format!(
         "INSERT INTO pinterest.pin AS t (account_id, board_id, import_id, pin_id, board_section_id, title, \
          description, link, alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw, \
          no_image, link_domain, is_product, ai_disclosures, product_tags, owner, first_seen_at, imported_at) \
@@ -117,32 +148,19 @@ pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinR
          WHEN p.ai_disclosures IS NOT NULL THEN ARRAY(SELECT e.value \
              FROM json_array_elements_text(p.ai_disclosures::json) WITH ORDINALITY AS e(value, place) \
              ORDER BY e.place) END, \
-         p.product_tags::json, $23, $24, $24 \
+         p.product_tags::json, $21, $22, $22 \
          FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], \
          $12::text[], $13::text[], $14::int8[], $15::text[], $16::text[], $17::text[], $18::bool[], $19::text[], \
          $20::text[]) AS p(pin_id, board_section_id, title, description, link, \
          alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, raw, no_image, link_domain, \
          is_product, ai_disclosures, product_tags) \
          ON CONFLICT (account_id, pin_id) DO UPDATE SET board_id = EXCLUDED.board_id, import_id = EXCLUDED.import_id, \
-         owner = EXCLUDED.owner, \
-         (board_section_id, title, description, link, alt_text, dominant_color, creative_type, media_type, \
-             parent_pin_id, \
-             created_at, raw, no_image, link_domain, is_product, product_tags) = (SELECT k.board_section_id, k.title, \
-                 k.description, k.link, k.alt_text, k.dominant_color, k.creative_type, k.media_type, k.parent_pin_id, \
-                 k.created_at, k.raw, k.no_image, k.link_domain, k.is_product, k.product_tags \
-             FROM (VALUES (false, EXCLUDED.board_section_id, EXCLUDED.title, EXCLUDED.description, EXCLUDED.link, \
-                     EXCLUDED.alt_text, EXCLUDED.dominant_color, EXCLUDED.creative_type, EXCLUDED.media_type, \
-                     EXCLUDED.parent_pin_id, EXCLUDED.created_at, EXCLUDED.raw, EXCLUDED.no_image, \
-                     EXCLUDED.link_domain, EXCLUDED.is_product, EXCLUDED.product_tags), \
-                 (true, t.board_section_id, t.title, t.description, t.link, t.alt_text, t.dominant_color, \
-                     t.creative_type, \
-                     t.media_type, t.parent_pin_id, t.created_at, t.raw, t.no_image, t.link_domain, t.is_product, \
-                     t.product_tags)) AS k(odd, board_section_id, title, \
-                 description, link, alt_text, dominant_color, creative_type, media_type, parent_pin_id, created_at, \
-                 raw, no_image, link_domain, is_product, product_tags) WHERE k.odd = (EXCLUDED.pin_id = ANY ($21))), \
-         ai_disclosures = CASE WHEN EXCLUDED.pin_id = ANY ($22) THEN t.ai_disclosures ELSE EXCLUDED.ai_disclosures \
-         END, imported_at = EXCLUDED.imported_at, missing_since = NULL, removed_at = NULL \
-         WHERE t.import_id <> EXCLUDED.import_id RETURNING t.pin_id, t.is_ai",
+         {members} {disclosures} owner = EXCLUDED.owner, imported_at = EXCLUDED.imported_at, missing_since = NULL, \
+         removed_at = NULL \
+         WHERE t.import_id <> EXCLUDED.import_id RETURNING t.pin_id, t.is_ai"
+    );
+    write(
+        &statement,
         &params![
             account_id,
             board_id,
@@ -164,9 +182,7 @@ pub fn upsert_page(account_id: i64, board_id: &str, import_id: i64, pins: &[PinR
             column(pins, |p| p.is_product),
             column(pins, |p| p.ai_disclosures.clone()),
             column(pins, |p| p.product_tags.clone()),
-            ids_of(&|pin| pin.odd),
-            ids_of(&|pin| pin.ai_unreadable),
-            owner_of_rows(account_id)?.parameter(),
+            owner.parameter(),
             now()
         ],
         |row| Ok(Fresh { pin_id: row.get(1)?, is_ai: row.get(2)? }),

@@ -39,7 +39,7 @@ pub fn put_back(claimed: &ClaimedImport, model_id: i64, of: &Scope, after: &Curs
         "WITH old AS ( \
          SELECT i.pin_id, i.position FROM pinterest.pin_image i WHERE i.account_id = $1 AND (i.pin_id, \
          i.position) > ($4, $5) AND i.state = 'embedded' AND i.model_id <> $3 \
-         AND CASE WHEN $6 IS NULL THEN i.import_id = $2 ELSE EXISTS (SELECT FROM pinterest.pin p \
+         AND CASE WHEN $6::text IS NULL THEN i.import_id = $2 ELSE EXISTS (SELECT FROM pinterest.pin p \
              WHERE p.account_id = $1 AND p.pin_id = i.pin_id AND p.board_id = $6 AND p.removed_at IS NULL) END \
          ORDER BY i.pin_id, i.position LIMIT $7 FOR UPDATE), \
          again AS (UPDATE pinterest.pin_image t SET state = 'pending', import_id = $2, \

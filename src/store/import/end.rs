@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use pgrx::datum::{Interval, TimestampWithTimeZone};
+
 use super::claim::ClaimedImport;
 use crate::errors::Failure;
 use crate::statistics::{self, Counter, Import};
 use crate::store::clock::now;
-use crate::store::{affected, execute, import_outcome, params, read_optional, words};
+use crate::store::{affected, execute, import_outcome, params, read_one, read_optional, row_as, words};
 
 words! {
     /// The state that an import is left in when work on it stops.
@@ -66,41 +68,84 @@ pub fn complete(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> 
         &params![claimed.account_id, claimed.import_id, claimed.fence],
     )?;
     statistics::note(Counter::Import(Import::Completed), completed);
-    execute(
-        "UPDATE pinterest.board b SET imported_at = $4, \
-         imported_without_ai = CASE WHEN i.coverage IN ('whole', 'until_known', 'until_limit', 'incomplete') \
-         THEN i.skip_ai \
-             ELSE b.imported_without_ai END, \
-         confirmed_at = CASE WHEN l.listed AND i.coverage IN ('whole', 'until_known') THEN $4 \
-         ELSE b.confirmed_at END, unlisted_pins = CASE WHEN l.listed AND i.coverage IN ('whole', 'until_known') \
-             THEN GREATEST(i.pins_reported - s.pins, 0) ELSE b.unlisted_pins END, \
-         (imported_modified_at, imported_pin_count, imported_pins) = (SELECT k.modified_at, k.pin_count, k.pins \
-             FROM (VALUES (true, b.imported_modified_at, b.imported_pin_count, b.imported_pins), \
-                 (false, CASE WHEN i.coverage <> 'incomplete' AND i.images_failed = 0 AND i.doubts = 0 \
-                         AND i.pins_unreadable = 0 THEN i.modified_at_start END, \
-                     CASE WHEN l.listed THEN i.pins_reported ELSE b.imported_pin_count END, \
-                     CASE WHEN l.listed THEN s.pins \
-                     ELSE b.imported_pins END)) AS k(stays, modified_at, pin_count, pins) \
-             WHERE k.stays = COALESCE(i.coverage NOT IN ('whole', 'until_known', 'until_limit', 'incomplete'), true)) \
-         FROM pinterest.import i JOIN pinterest.board o ON o.account_id = $1 AND o.board_id = $3, \
-         LATERAL (SELECT COALESCE(i.listed_at > o.imported_at, i.listed_at IS NOT NULL) AS listed) AS l, \
-         LATERAL (SELECT count(*)::int4 AS pins FROM pinterest.pin p \
-             WHERE p.account_id = $1 AND p.board_id = $3 AND p.removed_at IS NULL) AS s \
-         WHERE i.account_id = $1 AND i.import_id = $2 AND b.account_id = $1 AND b.board_id = $3",
-        &params![claimed.account_id, claimed.import_id, board_id, now()],
-    )?;
+    record_end(claimed, board_id)?;
     finish_sync(claimed, board_id)?;
     notify_finished(claimed.import_id)
 }
 
+/// What a completed import says of its board.
+struct Found {
+    /// The listing covered all pins that Pinterest has: whole, until_known.
+    is_confirmed: bool,
+    /// It covered as many as it could.
+    is_of_board: bool,
+    skip_ai: bool,
+    pins_reported: Option<i32>,
+    listed_at: Option<TimestampWithTimeZone>,
+    /// The change marker, if nothing is missing or in doubt.
+    marker: Option<TimestampWithTimeZone>,
+}
+
+/// Records a completed import in the board's row.
+fn record_end(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
+    let found = read_optional(
+        "SELECT COALESCE(i.coverage IN ('whole', 'until_known'), false), \
+             COALESCE(i.coverage IN ('whole', 'until_known', 'until_limit', 'incomplete'), false), i.skip_ai, \
+             i.pins_reported, i.listed_at, CASE WHEN i.coverage <> 'incomplete' AND i.images_failed = 0 \
+                 AND i.doubts = 0 AND i.pins_unreadable = 0 THEN i.modified_at_start END \
+         FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = $2",
+        &params![claimed.account_id, claimed.import_id],
+        row_as!(Found { is_confirmed, is_of_board, skip_ai, pins_reported: maybe, listed_at: maybe, marker: maybe }),
+    )?;
+    let Some(found) = found else { return Ok(()) };
+    let pins = read_one(
+        "SELECT count(*)::int4 FROM pinterest.pin p WHERE p.account_id = $1 AND p.board_id = $2 \
+         AND p.removed_at IS NULL",
+        &params![claimed.account_id, board_id],
+        |row| row.get::<i32>(1),
+    )?;
+    // The counts are those of the listing, unless the board was imported since.
+    execute(
+        "UPDATE pinterest.board b SET imported_at = $3, \
+         imported_without_ai = CASE WHEN $4 THEN $6::bool ELSE b.imported_without_ai END, \
+         confirmed_at = CASE WHEN $5 AND COALESCE($8::timestamptz > b.imported_at, $8 IS NOT NULL) THEN $3 ELSE b.confirmed_at END, \
+         unlisted_pins = CASE WHEN $5 AND COALESCE($8::timestamptz > b.imported_at, $8 IS NOT NULL) \
+             THEN GREATEST($7::int4 - $10::int4, 0) ELSE b.unlisted_pins END, \
+         imported_modified_at = CASE WHEN $4 THEN $9::timestamptz ELSE b.imported_modified_at END, \
+         imported_pin_count = CASE WHEN $4 AND COALESCE($8::timestamptz > b.imported_at, $8 IS NOT NULL) \
+             THEN $7 ELSE b.imported_pin_count END, \
+         imported_pins = CASE WHEN $4 AND COALESCE($8::timestamptz > b.imported_at, $8 IS NOT NULL) \
+             THEN $10 ELSE b.imported_pins END \
+         WHERE b.account_id = $1 AND b.board_id = $2",
+        &params![
+            claimed.account_id,
+            board_id,
+            now(),
+            found.is_of_board,
+            found.is_confirmed,
+            found.skip_ai,
+            found.pins_reported,
+            found.listed_at,
+            found.marker,
+            pins
+        ],
+    )
+}
+
 /// Turns syncing of the board on if the import was asked to.
 fn finish_sync(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
+    let asked = read_optional(
+        "SELECT i.sync_every, i.keep_images, i.keep_thumbnails, i.skip_ai FROM pinterest.import i \
+         WHERE i.account_id = $1 AND i.import_id = $2 AND i.sync_every IS NOT NULL",
+        &params![claimed.account_id, claimed.import_id],
+        |row| Ok((row.get::<Interval>(1)?, row.get::<bool>(2)?, row.get::<bool>(3)?, row.get::<bool>(4)?)),
+    )?;
+    let Some((every, keeps_images, keeps_thumbnails, skips_ai)) = asked else { return Ok(()) };
     execute(
-        "UPDATE pinterest.board b SET sync_every = i.sync_every, next_sync_at = $4 + i.sync_every, \
-         sync_keeps_images = i.keep_images, sync_keeps_thumbnails = i.keep_thumbnails, sync_skips_ai = i.skip_ai FROM pinterest.import i \
-         WHERE i.account_id = $1 AND i.import_id = $2 AND i.sync_every IS NOT NULL AND b.account_id = $1 \
-         AND b.board_id = $3",
-        &params![claimed.account_id, claimed.import_id, board_id, now()],
+        "UPDATE pinterest.board b SET sync_every = $3, next_sync_at = $7::timestamptz + $3::interval, \
+         sync_keeps_images = $4, sync_keeps_thumbnails = $5, sync_skips_ai = $6 \
+         WHERE b.account_id = $1 AND b.board_id = $2",
+        &params![claimed.account_id, board_id, every, keeps_images, keeps_thumbnails, skips_ai, now()],
     )
 }
 

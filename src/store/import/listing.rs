@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pgrx::datum::TimestampWithTimeZone;
 use pinterest::completeness::Listed;
 
 use super::claim::ClaimedImport;
@@ -13,14 +14,19 @@ use crate::store::{affected, execute, is_true, params, pin, pin_image, read_opti
 
 /// Records the board; the listing begins with the board's current change marker.
 pub fn record_board(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
+    let board = read_optional(
+        "SELECT b.pin_count, b.pins_modified_at FROM pinterest.board b WHERE b.account_id = $1 AND b.board_id = $2",
+        &params![claimed.account_id, board_id],
+        |row| Ok((row.maybe::<i32>(1)?, row.maybe::<TimestampWithTimeZone>(2)?)),
+    )?;
+    let Some((pin_count, modified_at)) = board else { return Ok(()) };
     execute(
         "UPDATE pinterest.import i SET board_id = $4, \
          phase = CASE WHEN i.listing_complete THEN 'images' ELSE 'listing' END, attempts = 0, reason = NULL, \
          error_code = NULL, hint = NULL, pins_reported = CASE WHEN i.listing_complete THEN i.pins_reported \
-         ELSE b.pin_count END, modified_at_start = CASE WHEN i.pins_listed = 0 THEN b.pins_modified_at \
-         ELSE i.modified_at_start END FROM pinterest.board b WHERE i.account_id = $1 AND i.import_id = $2 \
-         AND i.fence = $3 AND b.account_id = $1 AND b.board_id = $4",
-        &params![claimed.account_id, claimed.import_id, claimed.fence, board_id],
+         ELSE $5 END, modified_at_start = CASE WHEN i.pins_listed = 0 THEN $6 ELSE i.modified_at_start END \
+         WHERE i.account_id = $1 AND i.import_id = $2 AND i.fence = $3",
+        &params![claimed.account_id, claimed.import_id, claimed.fence, board_id, pin_count, modified_at],
     )
 }
 

@@ -148,13 +148,13 @@ pub fn claim_suspect(
     live: &[String],
 ) -> Result<Option<ClaimedImage>, Failure> {
     write_optional(
-        "WITH suspect AS (SELECT i.account_id, i.pin_id, i.position FROM pinterest.pin_image i \
+        "WITH suspect AS (SELECT i.pin_id, i.position FROM pinterest.pin_image i \
              WHERE i.account_id = $1 AND i.import_id = $2 AND i.state = 'pending' AND i.claimed_by <> ALL ($4) \
              AND i.attempts >= $6 LIMIT 1 FOR UPDATE SKIP LOCKED) \
          UPDATE pinterest.pin_image t SET claimed_by = $3, lease_until = $5, \
          fence = t.fence + 1, attempts = CASE WHEN t.reason IS NULL THEN t.attempts + 1 ELSE $6 END, reason = NULL, \
          reason_code = NULL FROM suspect s \
-         WHERE t.account_id = s.account_id AND t.pin_id = s.pin_id AND t.position = s.position \
+         WHERE t.account_id = $1 AND t.pin_id = s.pin_id AND t.position = s.position \
          RETURNING t.pin_id, t.position, t.candidates::text, t.content_hash, t.image IS NOT NULL AND NOT t.stale, \
          t.attempts, t.fence",
         &params![account_id, import_id, by, live.to_vec(), later(LEASE), DEATHS - 1],
@@ -178,7 +178,7 @@ pub fn release(account_id: i64, import_id: i64, by: Option<&str>) -> Result<(), 
     execute(
         "UPDATE pinterest.pin_image SET claimed_by = NULL, lease_until = NULL, attempts = attempts - 1, \
          fence = fence + 1 WHERE account_id = $1 AND import_id = $2 AND state = 'pending' AND claimed_by IS NOT NULL \
-         AND ($3 IS NULL OR claimed_by = $3)",
+         AND ($3::text IS NULL OR claimed_by = $3)",
         &params![account_id, import_id, by],
     )
 }

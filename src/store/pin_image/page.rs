@@ -41,10 +41,14 @@ pub fn upsert_page(
     keep: Keep,
     images: &[ImageRow],
 ) -> Result<PageCounts, Failure> {
-    let states = write(
+    // Numbers and booleans in the text, because a shard could not determine the types of the other parameters if there
+    // were some after ON CONFLICT.
+    let model_id = model_id.map_or_else(|| "NULL::int8".to_owned(), |model_id| model_id.to_string());
+    let (thumbnails, originals) = (keep.thumbnails(), keep.originals());
+    let statement = format!(
         "INSERT INTO pinterest.pin_image AS t (account_id, import_id, pin_id, position, kind, candidates, \
          content_hash, owner, next_attempt_at) SELECT $1, $2, p.pin_id, p.position, p.kind, p.candidates::json, \
-         p.content_hash, $11, $12 \
+         p.content_hash, $8, $9 \
          FROM unnest($3::text[], $4::int4[], $5::text[], $6::text[], $7::text[]) AS p(pin_id, position, kind, \
          candidates, content_hash) ON CONFLICT (account_id, pin_id, position) DO UPDATE \
          SET import_id = EXCLUDED.import_id, kind = EXCLUDED.kind, candidates = EXCLUDED.candidates, \
@@ -54,7 +58,7 @@ pub fn upsert_page(
                  k.embedding, k.model_id, k.embedded_at, k.stale, CASE WHEN k.stale THEN w.hash END, k.misses, \
                  CASE WHEN k.misses > 0 THEN EXCLUDED.import_id END \
              FROM (SELECT CASE WHEN t.stale THEN t.previous_hash ELSE t.content_hash END AS hash, \
-                 COALESCE(t.model_id = $8, false) AS fits) AS w, \
+                 COALESCE(t.model_id = {model_id}, false) AS fits) AS w, \
              LATERAL (SELECT COALESCE(w.hash <> EXCLUDED.content_hash, true) AS differs) AS d, \
              LATERAL (VALUES (true, 'embedded', t.embedding, t.model_id, t.embedded_at, false, 0), \
                  (false, 'pending', CASE WHEN w.fits THEN t.embedding END, CASE WHEN w.fits THEN t.model_id END, \
@@ -63,8 +67,11 @@ pub fn upsert_page(
                      CASE WHEN NOT w.fits OR NOT d.differs THEN 0 WHEN t.missed_by = EXCLUDED.import_id THEN t.misses \
                          ELSE t.misses + 1 END)) AS k(same, state, embedding, model_id, embedded_at, stale, misses) \
              WHERE k.same = (w.fits AND NOT d.differs AND (t.state = 'embedded' OR t.stale) \
-                 AND (NOT $9 OR t.thumbnail IS NOT NULL) AND (NOT $10 OR t.image IS NOT NULL))) \
-         RETURNING t.state",
+                 AND (NOT {thumbnails} OR t.thumbnail IS NOT NULL) AND (NOT {originals} OR t.image IS NOT NULL))) \
+         RETURNING t.state"
+    );
+    let states = write(
+        &statement,
         &params![
             account_id,
             import_id,
@@ -73,9 +80,6 @@ pub fn upsert_page(
             column(images, |i| i.kind.to_owned()),
             column(images, |i| Candidate::to_json(&i.candidates)),
             column(images, |i| i.content_hash.clone()),
-            model_id,
-            keep.thumbnails(),
-            keep.originals(),
             owner_of_rows(account_id)?.parameter(),
             now()
         ],

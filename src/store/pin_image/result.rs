@@ -12,7 +12,7 @@ use super::scope::Scope;
 use crate::errors::Failure;
 use crate::postgres::vector::Vector;
 use crate::store::clock::{later, now};
-use crate::store::{affected, execute, params, read, write, write_optional};
+use crate::store::{affected, execute, params, read, read_optional, write, write_optional};
 
 /// What the work on an image came to.
 #[derive(Clone, Debug)]
@@ -145,6 +145,7 @@ pub fn record(
         )?,
         ImageResult::Skipped(reason) | ImageResult::Failed(reason) => {
             let wanted = if matches!(result, ImageResult::Skipped(_)) { "skipped" } else { "failed" };
+            let model_id = model_of_import(account_id, claimed)?;
             let state = write_optional(
                 "UPDATE pinterest.pin_image t SET reason = $6, reason_code = $7, claimed_by = NULL, \
                  lease_until = NULL, (state, embedding, model_id, embedded_at, content_hash, stale, \
@@ -154,12 +155,11 @@ pub fn record(
                              CASE WHEN t.stale THEN t.previous_hash ELSE t.content_hash END, false, NULL), \
                          (false, $5, NULL, NULL, NULL, t.content_hash, t.stale, t.previous_hash)) \
                          AS k(keeps, state, embedding, model_id, embedded_at, content_hash, stale, previous_hash) \
-                     WHERE k.keeps = (t.embedding IS NOT NULL AND t.misses < 2 AND \
-                         COALESCE(t.model_id = (SELECT w.model_id \
-                         FROM pinterest.import w WHERE w.account_id = $1 AND w.import_id = t.import_id), false))) \
+                     WHERE k.keeps = (t.embedding IS NOT NULL AND t.misses < 2 \
+                         AND COALESCE(t.model_id = $8::int8, false))) \
                  WHERE account_id = $1 AND pin_id = $2 AND position = $3 AND fence = $4 AND state = 'pending' \
                  RETURNING t.state",
-                &fenced(account_id, claimed, params![wanted, reason.text.as_str(), reason.code]),
+                &fenced(account_id, claimed, params![wanted, reason.text.as_str(), reason.code, model_id]),
                 |row| row.get::<String>(1),
             )?;
             if state.as_deref() == Some("embedded") {
@@ -184,6 +184,23 @@ pub fn record(
         record(account_id, claimed, &released, across)?;
     }
     Ok(Recorded::No)
+}
+
+/// The model of the import that a claimed image belongs to now, if the image has an embedding of a previous image.
+fn model_of_import(account_id: i64, claimed: &ClaimedImage) -> Result<Option<i64>, Failure> {
+    let import_id = read_optional(
+        "SELECT i.import_id FROM pinterest.pin_image i WHERE i.account_id = $1 AND i.pin_id = $2 AND i.position = $3 \
+         AND i.fence = $4 AND i.embedding IS NOT NULL",
+        &fenced(account_id, claimed, []),
+        |row| row.get::<i64>(1),
+    )?;
+    let Some(import_id) = import_id else { return Ok(None) };
+    let model_id = read_optional(
+        "SELECT i.model_id FROM pinterest.import i WHERE i.account_id = $1 AND i.import_id = $2",
+        &params![account_id, import_id],
+        |row| row.maybe::<i64>(1),
+    )?;
+    Ok(model_id.flatten())
 }
 
 /// The parameters of a statement on a claimed image: its key, its fence, which must not have grown, and others.
