@@ -68,6 +68,8 @@ fn boards_and_pins_are_distributed_with_their_rows_and_come_back() -> Result<()>
     client.batch_execute(TEN_VENUES)?;
     let recommend = "SELECT key FROM pinterest_recommend('Beach', 'venues', 5) ORDER BY rank";
     let recommended: Vec<String> = client.column(recommend)?;
+    let export = "SELECT (pinterest_export($1, vectors => true)::jsonb - 'exported_at')::text";
+    let exported: String = client.value_with(export, &[&account])?;
     let (catalog, stored) = (objects(&mut client)?, rows(&mut client)?);
     assert_eq!(places(&citus, &mut client)?, (true, vec![0, 0]));
 
@@ -89,6 +91,7 @@ fn boards_and_pins_are_distributed_with_their_rows_and_come_back() -> Result<()>
     client.batch_execute("SELECT pinterest_distribute(8)")?;
     client.refused("SELECT pinterest_distribute()", "55000").says("distributed already");
     assert_eq!(rows(&mut client)?, stored);
+    assert_eq!(client.value_with::<String>(export, &[&account])?, exported);
     let (local, shards) = places(&citus, &mut client)?;
     assert!(!local, "rows were left on the coordinator");
     assert_eq!(shards, [16, 16], "eight shards of four tables on two nodes");
@@ -118,7 +121,10 @@ fn boards_and_pins_are_distributed_with_their_rows_and_come_back() -> Result<()>
         9
     );
     assert_eq!(client.value::<i64>("SELECT count(*) FROM pinterest_boards_like('Barn')")?, 1);
-    let pins: i64 = client.value_with("SELECT json_array_length(pinterest_export($1) -> 'pins')", &[&account])?;
+    let pins: i64 = client.value_with(
+        "SELECT sum(json_array_length(b -> 'pins')) FROM json_array_elements(pinterest_export($1) -> 'boards') AS b",
+        &[&account],
+    )?;
     assert_eq!(pins, 9);
     let purged: i64 = client.value("SELECT pins FROM pinterest_purge_board('Barn')")?;
     assert_eq!(purged, 3);
