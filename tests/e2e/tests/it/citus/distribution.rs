@@ -1,10 +1,14 @@
 //! `pinterest_distribute()` and `pinterest_undistribute()`, and what runs between them.
 
 use std::collections::BTreeSet;
+use std::fs;
 
+use anyhow::Context as _;
+use e2e::checkout;
 use e2e::cluster::SUPERUSER;
 
 use crate::support::citus::CitusWorld;
+use crate::support::doc_pages::blocks;
 use crate::support::oauth::{doctor, generation, refreshes, until_status};
 use crate::support::prelude::*;
 use crate::support::worlds::queue_for;
@@ -203,11 +207,27 @@ fn a_role_sees_its_own_rows_on_every_node() -> Result<()> {
         assert_eq!(cluster.connect_as("amy")?.value::<i64>(&count("pin_image"))?, 0);
         assert_eq!(cluster.connect_as("ben")?.value::<i64>(&count("pin_image"))?, 4);
     }
+    // On a node that is added they have the level again, before it has shards.
+    let added = citus.node()?;
+    citus.add(&mut client, &added)?;
+    let page = fs::read_to_string(checkout().join("docs/citus.md"))?;
+    let (_, page) = page.split_once("### Adding a node").context("docs/citus.md has no such heading")?;
+    let sql = blocks(page).into_iter().find(|(language, body)| *language == "sql" && body.contains("pinterest_grant"));
+    client.batch_execute(&sql.context("docs/citus.md grants nothing")?.1)?;
+    for node in &citus.nodes {
+        let (host, port) = (node.socket_directory().display().to_string(), i32::from(node.port()));
+        client.execute("SELECT citus_drain_node($1, $2, 'block_writes')", &[&host, &port])?;
+    }
+    for cluster in [&added, &citus.world.cluster] {
+        assert_eq!(cluster.connect_as("amy")?.value::<i64>(&count("pin_image"))?, 0);
+        assert_eq!(cluster.connect_as("ben")?.value::<i64>(&count("pin_image"))?, 4);
+    }
     // Who has lost the level reads nothing on any node.
     client.batch_execute("SELECT pinterest_revoke('ben')")?;
     for cluster in citus.nodes.iter().chain([&citus.world.cluster]) {
         cluster.connect_as("ben")?.refused(&count("pin"), "42501");
     }
+    added.connect_as("ben")?.refused(&count("pin"), "42501");
     Ok(())
 }
 
