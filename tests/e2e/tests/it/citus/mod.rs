@@ -1,5 +1,6 @@
 //! The extension beside tables of Citus, on a coordinator and two other nodes. A server without Citus skips all of it.
 
+mod distributed;
 mod nodes;
 mod searches;
 mod tracked;
