@@ -87,6 +87,22 @@ ALTER TABLE pinterest.pin_image ADD COLUMN owner pinterest.role_owner NOT NULL D
 COMMENT ON COLUMN pinterest.pin_image.owner IS 'The owner of the account, who sees the row';
 UPDATE pinterest.pin_image r SET owner = a.owner FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) r.account_id;
 ALTER POLICY own ON pinterest.pin_image USING (pinterest.is_owner(owner));
+CREATE OR REPLACE VIEW pinterest.models WITH (security_barrier) AS
+SELECT m.model_id, m.name, m.precision, m.preprocessing, m.weights_sha256, m.dimension,
+       m.used_at OPERATOR(pg_catalog.=) pg_catalog.max(m.used_at) OVER () AS current,
+       COALESCE(n.images, 0::pg_catalog.int8) AS images,
+       m.used_at, m.created_at
+FROM pinterest.model m
+LEFT JOIN (
+    -- By the account, not by the owner of the image: the index that serves this has no owner. Not joined, because images may
+    -- be distributed, and accounts are not.
+    SELECT i.model_id, pg_catalog.count(*) AS images FROM pinterest.pin_image i
+    WHERE i.model_id IS NOT NULL AND i.account_id IN (
+        SELECT a.account_id FROM pinterest.account a
+        WHERE pinterest.is_owner(a.owner)
+           OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls)))
+    GROUP BY i.model_id
+) AS n ON n.model_id OPERATOR(pg_catalog.=) m.model_id;
 ALTER POLICY own ON pinterest.import
     USING (EXISTS (SELECT FROM pinterest.account a WHERE a.account_id OPERATOR(pg_catalog.=) import.account_id));
 ALTER POLICY own ON pinterest.import_outcome

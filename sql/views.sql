@@ -120,12 +120,19 @@ COMMENT ON COLUMN pinterest.quota.observed_at IS 'When an answer from Pinterest 
 CREATE VIEW pinterest.models WITH (security_barrier) AS
 SELECT m.model_id, m.name, m.precision, m.preprocessing, m.weights_sha256, m.dimension,
        m.used_at OPERATOR(pg_catalog.=) pg_catalog.max(m.used_at) OVER () AS current,
-       (SELECT pg_catalog.count(*) FROM pinterest.pin_image i JOIN pinterest.account a USING (account_id)
-         WHERE i.model_id OPERATOR(pg_catalog.=) m.model_id
-           AND (pinterest.is_owner(a.owner)
-                OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls)))) AS images,
+       COALESCE(n.images, 0::pg_catalog.int8) AS images,
        m.used_at, m.created_at
-FROM pinterest.model m;
+FROM pinterest.model m
+LEFT JOIN (
+    -- By the account, not by the owner of the image: the index that serves this has no owner. Not joined, because images may
+    -- be distributed, and accounts are not.
+    SELECT i.model_id, pg_catalog.count(*) AS images FROM pinterest.pin_image i
+    WHERE i.model_id IS NOT NULL AND i.account_id IN (
+        SELECT a.account_id FROM pinterest.account a
+        WHERE pinterest.is_owner(a.owner)
+           OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) CURRENT_USER AND (r.rolsuper OR r.rolbypassrls)))
+    GROUP BY i.model_id
+) AS n ON n.model_id OPERATOR(pg_catalog.=) m.model_id;
 COMMENT ON VIEW pinterest.models IS 'The models that have made embeddings, and how many of your images each has';
 COMMENT ON COLUMN pinterest.models.current IS 'The model of the last import; pinterest_doctor() reports the model that the embedder runs now';
 COMMENT ON COLUMN pinterest.models.images IS 'Images of your accounts with an embedding that this model made; pinterest_reembed_board() embeds those of a board again with the present model';

@@ -7,7 +7,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 use pinterest::observed_time::{Observation, Passed, between};
 
-use super::{execute, params, read_optional, row_as};
+use super::{execute, params, read, read_optional, row_as};
 use crate::errors::Failure;
 
 /// The clock, not the transaction's start, as a parameter: in a shard, a statement cannot read it, and a modification with
@@ -73,28 +73,57 @@ fn bring_back(now: &Observation) -> Result<(), Failure> {
              WHERE g.at <= 'epoch'::timestamptz + $1 * '1 microsecond'::interval)",
         &at(),
     )?;
-    for statement in [
-        "UPDATE pinterest.pin p SET imported_at = LEAST(p.imported_at, n.at), removed_at = LEAST(p.removed_at, n.at), \
-             first_seen_at = LEAST(p.first_seen_at, n.at) \
-         FROM (SELECT 'epoch'::timestamptz + $1 * '1 microsecond'::interval AS at) AS n \
-         WHERE GREATEST(p.imported_at, p.removed_at) > n.at + '5 minutes'::interval",
-        "UPDATE pinterest.board b SET confirmed_at = LEAST(b.confirmed_at, n.at), imported_at = LEAST(b.imported_at, \
-         n.at), gap_since = LEAST(b.gap_since, n.at), next_sync_at = LEAST(b.next_sync_at, n.at + b.sync_every) \
-         FROM (SELECT 'epoch'::timestamptz + $1 * '1 microsecond'::interval AS at) AS n \
-         WHERE GREATEST(b.confirmed_at, b.imported_at, b.gap_since, b.next_sync_at - b.sync_every) > n.at + '5 \
-         minutes'::interval",
-        // Nothing waits longer than a day, with jitter on top.
-        "UPDATE pinterest.import i SET wake_at = LEAST(i.wake_at, n.at), finished_at = LEAST(i.finished_at, n.at), \
-         lease_until = LEAST(i.lease_until, n.at + '90 seconds'::interval) \
-         FROM (SELECT 'epoch'::timestamptz + $1 * '1 microsecond'::interval AS at) AS n \
-         WHERE i.wake_at > n.at + '27 hours'::interval OR i.finished_at > n.at + '5 minutes'::interval \
-         OR i.lease_until > n.at + '5 minutes'::interval",
-        "UPDATE pinterest.pin_image i SET next_attempt_at = LEAST(i.next_attempt_at, n.at), \
-         lease_until = LEAST(i.lease_until, n.at + '90 seconds'::interval) \
-         FROM (SELECT 'epoch'::timestamptz + $1 * '1 microsecond'::interval AS at) AS n WHERE i.state = 'pending' \
-         AND (i.next_attempt_at > n.at + '27 hours'::interval OR i.lease_until > n.at + '5 minutes'::interval)",
-    ] {
-        execute(statement, &at())?;
+    let [clock, soon, tomorrow, lease] = [0, 5 * 60, 27 * 3600, 90].map(|seconds| since_epoch(now.clock, seconds));
+    execute(
+        "UPDATE pinterest.pin p SET imported_at = LEAST(p.imported_at, $1::timestamptz), \
+         removed_at = LEAST(p.removed_at, $1::timestamptz), first_seen_at = LEAST(p.first_seen_at, $1::timestamptz) \
+         WHERE GREATEST(p.imported_at, p.removed_at) > $2",
+        &params![clock, soon],
+    )?;
+    execute(
+        "UPDATE pinterest.board b SET confirmed_at = LEAST(b.confirmed_at, $1::timestamptz), \
+         imported_at = LEAST(b.imported_at, $1::timestamptz), gap_since = LEAST(b.gap_since, $1::timestamptz) \
+         WHERE GREATEST(b.confirmed_at, b.imported_at, b.gap_since) > $2",
+        &params![clock, soon],
+    )?;
+    bring_syncs_back(clock, soon)?;
+    // Nothing waits longer than a day, with jitter on top.
+    execute(
+        "UPDATE pinterest.import i SET wake_at = LEAST(i.wake_at, $1::timestamptz), \
+         finished_at = LEAST(i.finished_at, $1::timestamptz), lease_until = LEAST(i.lease_until, $4::timestamptz) \
+         WHERE i.wake_at > $3 OR i.finished_at > $2 OR i.lease_until > $2",
+        &params![clock, soon, tomorrow, lease],
+    )?;
+    execute(
+        "UPDATE pinterest.pin_image i SET next_attempt_at = LEAST(i.next_attempt_at, $1::timestamptz), \
+         lease_until = LEAST(i.lease_until, $4::timestamptz) \
+         WHERE i.state = 'pending' AND (i.next_attempt_at > $3 OR i.lease_until > $2)",
+        &params![clock, soon, tomorrow, lease],
+    )
+}
+
+/// Boards that were to be imported again by the clock of before. The times are computed by a statement of its own: a
+/// modification of a distributed table may not add an interval to a time, which depends on the time zone.
+fn bring_syncs_back(clock: TimestampWithTimeZone, soon: TimestampWithTimeZone) -> Result<(), Failure> {
+    let boards = read(
+        "SELECT b.account_id, b.board_id, $1::timestamptz + b.sync_every FROM pinterest.board b \
+         WHERE b.next_sync_at - b.sync_every > $2::timestamptz",
+        &params![clock, soon],
+        |row| Ok((row.get::<i64>(1)?, row.get::<String>(2)?, row.get::<TimestampWithTimeZone>(3)?)),
+    )?;
+    for (account_id, board_id, at) in boards {
+        execute(
+            "UPDATE pinterest.board b SET next_sync_at = LEAST(b.next_sync_at, $3::timestamptz) \
+             WHERE b.account_id = $1 AND b.board_id = $2",
+            &params![account_id, board_id, at],
+        )?;
     }
     Ok(())
+}
+
+/// A time given as microseconds since 1970, and seconds.
+fn since_epoch(microseconds: i64, seconds: i64) -> TimestampWithTimeZone {
+    // Postgres counts from 2000 on.
+    let at = microseconds.saturating_add((seconds - 946_684_800) * 1_000_000);
+    at.try_into().unwrap_or_else(|_| unreachable!("the clock is out of range"))
 }

@@ -4,7 +4,7 @@
 use crate::errors::Failure;
 use crate::statistics::{self, Counter, Import};
 use crate::store::pin_image::Keep;
-use crate::store::{execute, is_true, params, pin_image, read, read_optional, row_as, write, write_optional};
+use crate::store::{column, execute, is_true, params, pin_image, read, read_one, row_as, write, write_optional};
 
 /// The lease of a claimed import; each sign of life starts it again.
 const LEASE: &str = "90 seconds";
@@ -177,15 +177,24 @@ pub struct InHand {
 
 /// What the worker of this identity has in hand.
 pub fn in_hand(identity: &str) -> Result<InHand, Failure> {
-    Ok(read_optional(
-        "SELECT count(*), (SELECT count(*) FROM pinterest.import r \
-             JOIN pinterest.pin_image p ON p.account_id = r.account_id AND p.import_id = r.import_id \
-             WHERE r.state = 'running' AND r.claimed_by = $1 AND p.state = 'pending' AND p.claimed_by = $1), EXTRACT(EPOCH FROM clock_timestamp() - max(i.lease_until) + $2::interval)::float8 \
+    let imports = read(
+        "SELECT i.account_id, i.import_id, EXTRACT(EPOCH FROM clock_timestamp() - i.lease_until + $2::interval)::float8 \
          FROM pinterest.import i WHERE i.state = 'running' AND i.claimed_by = $1",
         &params![identity, LEASE],
-        row_as!(InHand { imports, images, heartbeat: maybe }),
-    )?
-    .unwrap_or_default())
+        |row| Ok((row.get::<i64>(1)?, row.get::<i64>(2)?, row.maybe::<f64>(3)?)),
+    )?;
+    if imports.is_empty() {
+        return Ok(InHand::default());
+    }
+    let images = read_one(
+        "SELECT count(*) FROM unnest($2::int8[], $3::int8[]) AS r(account_id, import_id) \
+         JOIN pinterest.pin_image p ON p.account_id = r.account_id AND p.import_id = r.import_id \
+         WHERE p.state = 'pending' AND p.claimed_by = $1",
+        &params![identity, column(&imports, |import| import.0), column(&imports, |import| import.1)],
+        |row| row.get(1),
+    )?;
+    let heartbeat = imports.iter().filter_map(|import| import.2).reduce(f64::min);
+    Ok(InHand { imports: i64::try_from(imports.len()).unwrap_or(i64::MAX), images, heartbeat })
 }
 
 /// Releases the imports and images that the worker of this identity has in hand: they are queued again, and the attempt

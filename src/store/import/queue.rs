@@ -1,6 +1,8 @@
 //! Users' calls: queue, watch, cancel, retry and park imports.
 
-use pgrx::datum::Interval;
+use std::collections::BTreeMap;
+
+use pgrx::datum::{Interval, TimestampWithTimeZone};
 
 use crate::errors::{Failure, Kind};
 use crate::settings;
@@ -8,7 +10,7 @@ use crate::statistics::{self, Counter, Import};
 use crate::store::clock::now;
 use crate::store::pin_image::Keep;
 use crate::store::{
-    affected, execute, import_outcome, params, pin_image, read_optional, row_as, write, write_optional,
+    affected, column, execute, import_outcome, params, pin_image, read, read_optional, row_as, write, write_optional,
 };
 
 /// What a waiting caller needs to know.
@@ -121,26 +123,108 @@ pub fn enqueue_reembedding(account_id: i64, board_id: &str) -> Result<i64, Failu
     .ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))
 }
 
-/// Queues imports of boards whose sync is due, up to `limit`; their number.
+/// A board: account and id.
+type Board = (i64, String);
+
+/// Boards whose sync is due, in one statement.
+const PAGE: i64 = 500;
+
+/// Queues imports of boards whose sync is due, up to `limit`; their number. Boards and accounts that another session has
+/// locked are left to the next round.
+///
+/// Boards may be distributed, and accounts and imports are not, so they are not joined.
 pub fn enqueue_syncs(limit: i64) -> Result<usize, Failure> {
-    let queued = affected(
-        "WITH ready AS (SELECT b.account_id, b.board_id FROM pinterest.board b \
-             JOIN pinterest.account a ON a.account_id = b.account_id WHERE b.next_sync_at <= $2 \
-             AND a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL \
-             AND NOT EXISTS (SELECT FROM pinterest.import i WHERE \
-                 i.account_id = b.account_id AND i.board_id = b.board_id \
-                 AND i.state IN ('queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth')) \
-             ORDER BY b.next_sync_at LIMIT $1 FOR UPDATE OF b SKIP LOCKED FOR KEY SHARE OF a SKIP LOCKED), \
-         due AS (UPDATE pinterest.board b SET next_sync_at = $2 + b.sync_every FROM ready r \
-             WHERE b.account_id = r.account_id AND b.board_id = r.board_id \
-             RETURNING b.account_id, b.board_id, b.sync_keeps_images, b.sync_keeps_thumbnails, b.sync_skips_ai) \
-         INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images, keep_thumbnails, skip_ai) \
-         SELECT d.account_id, d.board_id, d.board_id, d.sync_keeps_images, d.sync_keeps_thumbnails, \
-         d.sync_skips_ai FROM due d",
-        &params![limit, now()],
-    )?;
+    let (mut queued, mut passed) = (0, 0);
+    loop {
+        let due: Vec<Board> = read(
+            "SELECT b.account_id, b.board_id FROM pinterest.board b WHERE b.next_sync_at <= $1 \
+             ORDER BY b.next_sync_at, b.account_id, b.board_id LIMIT $2 OFFSET $3",
+            &params![now(), PAGE, passed],
+            |row| Ok((row.get(1)?, row.get(2)?)),
+        )?;
+        let found = i64::try_from(due.len()).unwrap_or(PAGE);
+        let mut by_account: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+        for (account_id, board_id) in ready_to_sync(due, limit - queued)? {
+            by_account.entry(account_id).or_default().push(board_id);
+        }
+        let mut taken = Vec::new();
+        for (account_id, boards) in by_account {
+            taken.extend(put_off_syncs(account_id, boards)?);
+        }
+        let of_page = enqueue_taken(&taken)?;
+        queued += of_page;
+        passed += found - of_page;
+        if found < PAGE || queued >= limit {
+            break;
+        }
+    }
+    let queued = usize::try_from(queued).unwrap_or_default();
     statistics::note(Counter::Import(Import::Queued), queued);
     Ok(queued)
+}
+
+/// Of these boards, those whose account can be used and that have no open import. Their accounts are locked against a
+/// disconnect.
+fn ready_to_sync(due: Vec<Board>, limit: i64) -> Result<Vec<Board>, Failure> {
+    let (accounts, boards): (Vec<_>, Vec<_>) = due.into_iter().unzip();
+    write(
+        "SELECT b.account_id, b.board_id FROM unnest($1::int8[], $2::text[]) WITH ORDINALITY AS b(account_id, board_id, \
+         place) JOIN pinterest.account a ON a.account_id = b.account_id \
+         WHERE a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL \
+         AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = b.account_id AND i.board_id = b.board_id \
+             AND i.state IN ('queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth')) \
+         ORDER BY b.place LIMIT $3 FOR KEY SHARE OF a SKIP LOCKED",
+        &params![accounts, boards, limit],
+        |row| Ok((row.get(1)?, row.get(2)?)),
+    )
+}
+
+/// A board that is to be imported now.
+struct Sync {
+    board_id: String,
+    account_id: i64,
+    next: TimestampWithTimeZone,
+    keeps_images: bool,
+    keeps_thumbnails: bool,
+    skips_ai: bool,
+}
+
+/// Puts off the next syncs of boards of one account that are still due; these boards.
+fn put_off_syncs(account_id: i64, boards: Vec<String>) -> Result<Vec<Sync>, Failure> {
+    let due = write(
+        "SELECT b.board_id, b.account_id, $3::timestamptz + b.sync_every, b.sync_keeps_images, b.sync_keeps_thumbnails, \
+         b.sync_skips_ai FROM pinterest.board b WHERE b.account_id = $1 AND b.board_id = ANY ($2) \
+         AND b.next_sync_at <= $3 AND b.sync_every IS NOT NULL FOR UPDATE SKIP LOCKED",
+        &params![account_id, boards, now()],
+        row_as!(Sync { board_id, account_id, next, keeps_images, keeps_thumbnails, skips_ai }),
+    )?;
+    execute(
+        "UPDATE pinterest.board b SET next_sync_at = s.next FROM unnest($2::text[], $3::timestamptz[]) AS s(board_id, \
+         next) WHERE b.account_id = $1 AND b.board_id = s.board_id",
+        &params![account_id, column(&due, |sync| sync.board_id.clone()), column(&due, |sync| sync.next)],
+    )?;
+    Ok(due)
+}
+
+/// Queues imports; their number.
+fn enqueue_taken(taken: &[Sync]) -> Result<i64, Failure> {
+    if taken.is_empty() {
+        return Ok(0);
+    }
+    execute(
+        "INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images, keep_thumbnails, skip_ai) \
+         SELECT s.account_id, s.board_id, s.board_id, s.keep_images, s.keep_thumbnails, s.skip_ai \
+         FROM unnest($1::int8[], $2::text[], $3::bool[], $4::bool[], $5::bool[]) \
+         AS s(account_id, board_id, keep_images, keep_thumbnails, skip_ai)",
+        &params![
+            column(taken, |sync| sync.account_id),
+            column(taken, |sync| sync.board_id.clone()),
+            column(taken, |sync| sync.keeps_images),
+            column(taken, |sync| sync.keeps_thumbnails),
+            column(taken, |sync| sync.skips_ai)
+        ],
+    )?;
+    Ok(i64::try_from(taken.len()).unwrap_or(i64::MAX))
 }
 
 /// The state of an import. Runs with the caller's rights.

@@ -77,7 +77,7 @@ pub fn crash(world: &World, pid: i32) -> Result<Client> {
 /// Ends the worker and starts another, which checks for due work.
 pub fn restart_worker(world: &World, client: &mut Client) -> Result<()> {
     let worker = world.cluster.wait_for_backend(WORKER, SOON)?;
-    client.query_one("SELECT pg_terminate_backend($1)", &[&worker.pid])?;
+    client.query_one("SELECT pg_terminate_backend($1::int4)", &[&worker.pid])?;
     until("the worker to end", || Ok(Process::get(worker.pid).is_none()))?;
     // Starts a worker. With only one key it has nothing to rotate.
     client.query_one("SELECT pinterest_rotate_key()", &[])?;
