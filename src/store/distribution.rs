@@ -88,13 +88,12 @@ struct Answer {
     result: Result<String, String>,
 }
 
-/// Runs a statement that returns one value on every node that has shards, or may have some, as the current role. Each
-/// node runs it in a transaction of its own.
+/// Runs a statement that returns one value on every node besides the coordinator, as the current role. Each node runs it in
+/// a transaction of its own.
 fn on_nodes(statement: &str) -> Result<Vec<Answer>, Failure> {
     write(
-        "SELECT format('%s:%s', n.nodename, n.nodeport), r.success, COALESCE(r.result, '') \
-         FROM run_command_on_all_nodes($1, give_warning_for_connection_errors => false) AS r \
-         JOIN pg_catalog.pg_dist_node n USING (nodeid) WHERE n.groupid <> 0 OR n.shouldhaveshards ORDER BY n.nodeid",
+        "SELECT format('%s:%s', r.nodename, r.nodeport), r.success, COALESCE(r.result, '') \
+         FROM run_command_on_workers($1) AS r ORDER BY 1",
         &params![statement],
         |row| {
             let result: String = row.get(3)?;
@@ -167,6 +166,20 @@ fn call_on_nodes(function: &str, arguments: &[&str]) -> Result<(), Failure> {
                 .with_hint("Roles have to exist, and the caller's privileges have to be the same, on all nodes."))
         }
         _ => Ok(()),
+    }
+}
+
+/// On another node than the coordinator, the distributed tables: the coordinator's GRANT and REVOKE reach them. If the node
+/// changed their privileges as well, it would wait for a transaction that waits for the node.
+pub fn left_to_coordinator() -> Result<Vec<pg_sys::Oid>, Failure> {
+    match citus::node()? {
+        Node::Alone | Node::Coordinator => Ok(Vec::new()),
+        Node::Added(_) => read(
+            "SELECT d.logicalrelid::oid FROM pg_catalog.pg_dist_partition d JOIN pg_class c ON c.oid = d.logicalrelid \
+             WHERE c.relnamespace = 'pinterest'::regnamespace",
+            &[],
+            |row| row.get(1),
+        ),
     }
 }
 

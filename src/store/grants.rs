@@ -6,7 +6,7 @@
 
 use pgrx::pg_sys;
 
-use super::{execute, is_true, read, read_optional};
+use super::{distribution, execute, is_true, read, read_optional};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::as_role;
 use crate::postgres::majors;
@@ -84,7 +84,7 @@ fn privileges(role: pg_sys::Oid, level: Level) -> Result<Vec<Privilege>, Failure
          UNION ALL SELECT format('SELECT ON %s', c.oid::regclass), has_table_privilege(c.oid, 'SELECT WITH GRANT OPTION'), \
              has_table_privilege($1, c.oid, 'SELECT' || $2) \
          FROM pg_class c JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid \
-         WHERE (c.relkind = 'v' AND (c.relname !~ '^stat_' OR 'admin' = ANY ($3)) OR c.oid = 'pinterest.model'::regclass OR c.oid <> 'pinterest.app'::regclass \
+         WHERE c.oid <> ALL ($5) AND (c.relkind = 'v' AND (c.relname !~ '^stat_' OR 'admin' = ANY ($3)) OR c.oid = 'pinterest.model'::regclass OR c.oid <> 'pinterest.app'::regclass \
                 AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'own')) \
          UNION ALL SELECT format('SELECT (%I) ON pinterest.app', a.attname), \
              has_column_privilege(a.attrelid, a.attnum, 'SELECT WITH GRANT OPTION'), \
@@ -98,9 +98,15 @@ fn privileges(role: pg_sys::Oid, level: Level) -> Result<Vec<Privilege>, Failure
          UNION ALL SELECT format('%s ON %s', $4::text, c.oid::regclass), true, has_table_privilege($1, c.oid, $4::text || $2) \
          FROM pg_class c \
          WHERE c.oid = ANY ('{pinterest.pin, pinterest.pin_image, pinterest.tracked_row}'::regclass[]) \
-             AND 'admin' = ANY ($3) AND has_table_privilege(c.oid, $4::text || ' WITH GRANT OPTION')"
+             AND c.oid <> ALL ($5) AND 'admin' = ANY ($3) AND has_table_privilege(c.oid, $4::text || ' WITH GRANT OPTION')"
         ),
-        &[role.into(), level.grant_option().into(), levels.into(), majors::MAINTENANCE.into()],
+        &[
+            role.into(),
+            level.grant_option().into(),
+            levels.into(),
+            majors::MAINTENANCE.into(),
+            distribution::left_to_coordinator()?.into(),
+        ],
         |row| Ok(Privilege { clause: row.get(1)?, grantable: row.get(2)?, held: row.get(3)? }),
     )
 }
@@ -228,6 +234,7 @@ fn granted_to(role: pg_sys::Oid) -> Result<Vec<Granted>, Failure> {
                  JOIN member m ON m.classid = 'pg_type'::regclass AND m.objid = t.oid WHERE t.typelem = 0 \
              UNION ALL SELECT format(CASE c.relkind WHEN 'S' THEN 'ON SEQUENCE %s' ELSE 'ON TABLE %s' END, c.oid::regclass), \
                  c.relowner, c.relacl FROM pg_class c JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid \
+                 WHERE c.oid <> ALL ($2) \
              UNION ALL SELECT format('(%I) ON TABLE %s', a.attname, c.oid::regclass), c.relowner, a.attacl \
                  FROM pg_class c JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid \
                  JOIN pg_attribute a ON a.attrelid = c.oid WHERE a.attacl IS NOT NULL \
@@ -235,7 +242,7 @@ fn granted_to(role: pg_sys::Oid) -> Result<Vec<Granted>, Failure> {
                  JOIN member m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid) AS o(clause, owner, acl) \
          CROSS JOIN LATERAL aclexplode(o.acl) AS g WHERE g.grantee = $1 ORDER BY 1"
         ),
-        &[role.into()],
+        &[role.into(), distribution::left_to_coordinator()?.into()],
         |row| {
             Ok(Granted {
                 clause: row.get(1)?,

@@ -1,18 +1,8 @@
-//! Boards, sections, pins and images distributed by account; everything else is on the coordinator.
+//! The statements of imports, searches and housekeeping with boards, sections, pins and images distributed by account.
 
 use crate::support::citus::CitusWorld;
 use crate::support::oauth::restart_worker;
 use crate::support::prelude::*;
-
-/// Distributes the four tables. Foreign keys to tables that stay on the coordinator are not possible.
-const DISTRIBUTE: &str = "
-    ALTER TABLE pinterest.board DROP CONSTRAINT board_account_id_fkey;
-    ALTER TABLE pinterest.pin_image DROP CONSTRAINT pin_image_model_id_fkey;
-    SELECT create_distributed_table('pinterest.board', 'account_id');
-    SELECT create_distributed_table('pinterest.board_section', 'account_id', colocate_with => 'pinterest.board');
-    SELECT create_distributed_table('pinterest.pin', 'account_id', colocate_with => 'pinterest.board');
-    SELECT create_distributed_table('pinterest.pin_image', 'account_id', colocate_with => 'pinterest.board');
-    ALTER ROLE pinterest_worker LOGIN";
 
 const PINS: i64 = 30;
 
@@ -21,16 +11,11 @@ fn start(config: Config) -> Result<Option<(CitusWorld, Client, [Client; 2])>> {
     let Some(citus) = CitusWorld::of_nodes(config)? else { return Ok(None) };
     let mut client = citus.world.connect()?;
     client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
-    client.batch_execute(DISTRIBUTE)?;
+    citus.admit_worker(&mut client)?;
+    client.batch_execute("SELECT pinterest_distribute()")?;
     for role in ["ann", "ben"] {
         citus.world.cluster.create_role(role)?;
         client.execute("SELECT pinterest_grant($1)", &[&role])?;
-        for node in &citus.nodes {
-            // Privileges on the schema and the functions of an extension are not propagated.
-            let mut on_node = node.connect()?;
-            on_node.batch_execute("SET citus.enable_ddl_propagation = off")?;
-            on_node.execute("SELECT pinterest_grant($1)", &[&role])?;
-        }
     }
     let mut ann = citus.world.cluster.connect_as("ann")?;
     let ben = citus.world.cluster.connect_as("ben")?;

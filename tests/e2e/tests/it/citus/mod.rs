@@ -1,7 +1,7 @@
 //! The extension beside tables of Citus, on a coordinator and two other nodes. A server without Citus skips all of it.
 
-mod distribution;
 mod distributed;
+mod distribution;
 mod nodes;
 mod searches;
 mod tracked;
