@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use pgrx::prelude::*;
 use pinterest::{Secret, TokenGrant, oauth_state};
 
-use super::{Answer, access_token, given, none_long, not_empty, writes_here, without_control_characters};
+use super::{Answer, access_token, given, none_long, not_empty, without_control_characters, writes_here};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::{as_worker, current_role};
 use crate::postgres::platform::NoCoreDump;

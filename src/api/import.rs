@@ -8,7 +8,7 @@ use pinterest::Likeness;
 use super::board::{known_whole, matching};
 use super::label_embeddings::texts;
 use super::wait::{Waiting, require_read_committed};
-use super::{Answer, given, not_empty, on_coordinator, writes_here, seconds, warn};
+use super::{Answer, given, not_empty, on_coordinator, seconds, warn, writes_here};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::{as_worker, current_role};
 use crate::settings;

@@ -10,7 +10,7 @@ use crate::statistics::{self, Counter, Import};
 use crate::store::clock::now;
 use crate::store::pin_image::Keep;
 use crate::store::{
-    affected, column, execute, import_outcome, params, pin_image, read, read_optional, row_as, write, write_optional,
+    affected, column, execute, import_outcome, params, pin_image, read_optional, row_as, write, write_optional,
 };
 
 /// What a waiting caller needs to know.
