@@ -4,10 +4,10 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::{Answer, given, on_coordinator};
+use super::{Answer, given, on_coordinator, writes_here};
 use crate::postgres::identity::{as_worker, current_role};
 use crate::postgres::json_text::Document;
-use crate::store::{account, export, refuse_if_read_only};
+use crate::store::{account, export};
 use crate::workers::registry;
 
 /// Deletes the account's tokens, or with `purge` the account and everything imported through it; returns the counts.
@@ -29,8 +29,7 @@ fn pinterest_disconnect(
     >,
     ErrorReport,
 > {
-    refuse_if_read_only("pinterest_disconnect()")?;
-    on_coordinator()?;
+    writes_here("pinterest_disconnect()")?;
     let account_id = account::resolve(&current_role(), Some(account_id))?;
     let erased = as_worker(|| account::disconnect(account_id, purge))?;
     // Ends running imports of the account at once, instead of letting them continue with the token in memory.

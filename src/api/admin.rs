@@ -6,7 +6,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::wait::require_read_committed;
-use super::{Answer, none_long, on_coordinator};
+use super::{Answer, none_long, writes_here};
 use crate::errors::{Failure, Kind};
 use crate::owner::Owner;
 use crate::postgres::identity::as_worker;
@@ -42,8 +42,7 @@ fn pinterest_revoke(role: &str, cascade: default!(bool, "false")) -> Answer<()> 
 /// Lets a copied database send requests from this cluster; true if that changed something.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_adopt() -> Answer<bool> {
-    refuse_if_read_only("pinterest_adopt()")?;
-    on_coordinator()?;
+    writes_here("pinterest_adopt()")?;
     let adopted = as_worker(|| {
         installation::get_or_create()?;
         reassign::own_restored()?;
@@ -64,10 +63,9 @@ fn pinterest_reassign(
     new_role: &str,
 ) -> Result<TableIterator<'static, (name!(apps, i64), name!(accounts, i64), name!(tracked_columns, i64))>, ErrorReport>
 {
-    refuse_if_read_only("pinterest_reassign()")?;
+    writes_here("pinterest_reassign()")?;
     // Rows that an import has inserted since the transaction's snapshot must be found.
     require_read_committed(c"pinterest_reassign()")?;
-    on_coordinator()?;
     none_long(&[("old_role", Some(old_role)), ("new_role", Some(new_role))])?;
     let from = Owner::parse(old_role.as_bytes())?;
     let to = Owner::parse(new_role.as_bytes())?;

@@ -4,12 +4,12 @@ use pgrx::prelude::*;
 use pinterest::Secret;
 use pinterest::seal::Purpose;
 
-use super::{Answer, given, none_long, on_coordinator, without_control_characters};
+use super::{Answer, given, none_long, without_control_characters, writes_here};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::{as_worker, current_role};
 use crate::secrets::app_secret::secret_of_file;
 use crate::secrets::sealer::Sealer;
-use crate::store::{app, app_access, app_breaker, refuse_if_read_only};
+use crate::store::{app, app_access, app_breaker};
 use crate::workers::registry;
 
 /// Registers an app of the calling role, or replaces the role's app of that name; returns its id. If no client secret is
@@ -22,7 +22,7 @@ fn pinterest_register_app(
     redirect_uri: Option<&str>,
     tier: default!(Option<&str>, "'trial'"),
 ) -> Answer<i64> {
-    refuse_if_read_only("pinterest_register_app()")?;
+    writes_here("pinterest_register_app()")?;
     let name = given(name, "name")?;
     let client_id = given(client_id, "client_id")?;
     let redirect_uri = given(redirect_uri, "redirect_uri")?;
@@ -46,7 +46,6 @@ fn pinterest_register_app(
             .with_hint("Write it exactly as registered with Pinterest, including a trailing slash.")
             .into());
     }
-    on_coordinator()?;
     let secret = client_secret.map(Secret::new);
     let owner = current_role();
     if secret.is_none() {

@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use pinterest::model::Board;
 use pinterest::{BoardReference, BookmarkGuard, Closest, Error, Likeness, Secret};
 
-use super::{access_token, given, not_empty, on_coordinator};
+use super::{access_token, given, not_empty, on_coordinator, writes_here};
 use crate::errors::{Failure, Kind};
 use crate::names::{self, ambiguous, shortened};
 use crate::postgres::helper_thread::block_on;
@@ -38,8 +38,7 @@ fn pinterest_list_boards(
     >,
     ErrorReport,
 > {
-    refuse_if_read_only("pinterest_list_boards()")?;
-    on_coordinator()?;
+    writes_here("pinterest_list_boards()")?;
     if !extension::is_updated()? {
         return Err(extension::not_updated().into());
     }

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use pgrx::prelude::*;
 use pinterest::{Secret, TokenGrant, oauth_state};
 
-use super::{Answer, access_token, given, none_long, not_empty, on_coordinator, without_control_characters};
+use super::{Answer, access_token, given, none_long, not_empty, without_control_characters, writes_here};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::{as_worker, current_role};
 use crate::postgres::platform::NoCoreDump;
 use crate::secrets::keys;
 use crate::secrets::sealer::Sealer;
 use crate::settings;
-use crate::store::{account, app, import, oauth_state as states, refuse_if_read_only, token, with_latest_snapshot};
+use crate::store::{account, app, import, oauth_state as states, token, with_latest_snapshot};
 use crate::workers::connect::{Connection, unknown_state};
 use crate::workers::refresh_socket::{LONGEST_CODE, Request};
 use crate::workers::registry;
@@ -30,10 +30,9 @@ fn pinterest_authorize_url(
     app: default!(Option<&str>, "NULL"),
     secret_boards: default!(Option<bool>, "false"),
 ) -> Answer<String> {
-    refuse_if_read_only("pinterest_authorize_url()")?;
+    writes_here("pinterest_authorize_url()")?;
     let secret_boards = given(secret_boards, "secret_boards")?;
     none_long(&[("app", app)])?;
-    on_coordinator()?;
     let owner = current_role();
     let endpoints = settings::endpoints()?;
     let state = oauth_state::from_random(keys::random()?);
@@ -59,8 +58,7 @@ fn pinterest_authorize_url(
 /// caller's transaction is rolled back. Everything that can be checked before the code is sent is checked first.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_connect(code: &str, state: &str) -> Answer<i64> {
-    refuse_if_read_only("pinterest_connect()")?;
-    on_coordinator()?;
+    writes_here("pinterest_connect()")?;
     not_empty(code, "code")?;
     none_long(&[("state", Some(state))])?;
     if code.len() > LONGEST_CODE {
@@ -107,10 +105,9 @@ fn pinterest_store_token(
     account_id: default!(Option<i64>, "NULL"),
     username: default!(Option<&str>, "NULL"),
 ) -> Answer<i64> {
-    refuse_if_read_only("pinterest_store_token()")?;
+    writes_here("pinterest_store_token()")?;
     let access_token = given(access_token, "access_token")?;
     let expires_in = given(expires_in, "expires_in")?;
-    on_coordinator()?;
     without_control_characters(access_token, "access_token")?;
     none_long(&[("scopes", scopes), ("app", app), ("username", username)])?;
     if let Some(token) = refresh_token {
@@ -152,8 +149,7 @@ fn pinterest_store_token(
 /// Renews the account's tokens now; returns the expiry of the new access token.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_refresh(account_id: default!(Option<i64>, "NULL")) -> Answer<TimestampWithTimeZone> {
-    refuse_if_read_only("pinterest_refresh()")?;
-    on_coordinator()?;
+    writes_here("pinterest_refresh()")?;
     let account_id = account::resolve(&current_role(), account_id)?;
     // Also if Pinterest has refused the account: that may have been a mistake, and then a success ends it.
     let generation = access_token::stored(account_id)?.generation;

@@ -8,7 +8,7 @@ use pinterest::Likeness;
 use super::board::{known_whole, matching};
 use super::label_embeddings::texts;
 use super::wait::{Waiting, require_read_committed};
-use super::{Answer, given, not_empty, on_coordinator, seconds, warn};
+use super::{Answer, given, not_empty, on_coordinator, seconds, warn, writes_here};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::{as_worker, current_role};
 use crate::settings;
@@ -170,8 +170,7 @@ fn pinterest_reembed_board(board: Option<&str>, account_id: default!(Option<i64>
 /// Queues the failed images of an import again; returns their number.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_retry_failed(import_id: i64) -> Answer<i64> {
-    refuse_if_read_only("pinterest_retry_failed()")?;
-    on_coordinator()?;
+    writes_here("pinterest_retry_failed()")?;
     let account_id = import::account_of(import_id)?;
     // Images that a setting caused to be skipped, and may no longer.
     let skipped: &[&str] = match settings::animated_images() {
@@ -186,8 +185,7 @@ fn pinterest_retry_failed(import_id: i64) -> Answer<i64> {
 /// Pauses the account's imports, or lets them continue; false if that changed nothing.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_pause_account(account_id: i64, pause: default!(bool, "true")) -> Answer<bool> {
-    refuse_if_read_only("pinterest_pause_account()")?;
-    on_coordinator()?;
+    writes_here("pinterest_pause_account()")?;
     let account_id = account::resolve(&current_role(), Some(account_id))?;
     let changed = as_worker(|| {
         let changed = account::pause(account_id, pause)?;
@@ -274,8 +272,7 @@ fn warn_unless_completed(import_id: i64, progress: &Progress) {
 /// Ends an import and keeps the images imported so far. False if it had ended before.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_cancel_import(import_id: i64) -> Answer<bool> {
-    refuse_if_read_only("pinterest_cancel_import()")?;
-    on_coordinator()?;
+    writes_here("pinterest_cancel_import()")?;
     let account_id = import::account_of(import_id)?;
     let cancelled = as_worker(|| import::cancel(account_id, import_id))?;
     if cancelled {

@@ -6,10 +6,10 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::{Answer, on_coordinator};
+use super::{Answer, on_coordinator, writes_here};
 use crate::postgres::identity::as_worker;
 use crate::secrets::sealer::Sealer;
-use crate::store::{installation, refuse_if_read_only, seal};
+use crate::store::{installation, seal};
 use crate::workers::registry;
 
 /// The keys of the ring and those named by sealed secrets: whether it is the active one, whether it is in the ring, and the
@@ -42,8 +42,7 @@ fn pinterest_keys() -> Result<
 /// waiting for it.
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_rotate_key() -> Answer<i64> {
-    refuse_if_read_only("pinterest_rotate_key()")?;
-    on_coordinator()?;
+    writes_here("pinterest_rotate_key()")?;
     let waiting = as_worker(|| {
         let sealer = Sealer::open()?;
         let (known, missing) = sealer.named_keys()?;

@@ -37,7 +37,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
 use crate::errors::{Failure, Kind};
-use crate::store::citus;
+use crate::store::{citus, refuse_if_read_only};
 
 /// The only return type with which an error keeps its SQLSTATE.
 pub type Answer<T> = Result<T, ErrorReport>;
@@ -46,6 +46,13 @@ pub type Answer<T> = Result<T, ErrorReport>;
 /// extension are empty, and no worker would find what a call queues there.
 fn on_coordinator() -> Result<(), Failure> {
     citus::elsewhere()?.map_or(Ok(()), Err)
+}
+
+/// Refuses a call that writes where that is not possible: in a read-only transaction, on a standby, and on another node of
+/// Citus than the coordinator.
+fn writes_here(call: &str) -> Result<(), Failure> {
+    refuse_if_read_only(call)?;
+    on_coordinator()
 }
 
 /// Bytes of an argument that is a name, a code or a token. Longer ones are mistakes, and messages repeat arguments.

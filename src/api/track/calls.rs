@@ -4,7 +4,7 @@ use pgrx::prelude::*;
 
 use super::checks::{Sources, declared, has_triggers_here, own_table};
 use crate::api::wait::require_read_committed;
-use crate::api::{Answer, given, on_coordinator};
+use crate::api::{Answer, given, on_coordinator, writes_here};
 use crate::errors::{Failure, Kind};
 use crate::postgres::identity::as_worker;
 use crate::postgres::regclass::Regclass;
@@ -28,8 +28,7 @@ fn pinterest_track(
 ) -> Answer<i64> {
     let table = given(table, "table")?;
     let embedding = given(embedding, "embedding")?;
-    refuse_if_read_only("pinterest_track()")?;
-    on_coordinator()?;
+    writes_here("pinterest_track()")?;
     require_read_committed(c"pinterest_track()")?;
     let table = describe(table.0)?;
     own_table(&table)?;
@@ -65,8 +64,7 @@ fn pinterest_track(
 #[pg_extern(volatile, parallel_unsafe)]
 fn pinterest_untrack(table: Option<&str>, embedding: default!(Option<&str>, "NULL")) -> Answer<i64> {
     let table = given(table, "table")?;
-    refuse_if_read_only("pinterest_untrack()")?;
-    on_coordinator()?;
+    writes_here("pinterest_untrack()")?;
     let (schema, name) = user_table::table_name(table)?;
     let embedding = embedding.map(|embedding| user_table::identifier(embedding, "embedding")).transpose()?;
     let present = declaration::resolve(table)?;

@@ -10,7 +10,7 @@ use crate::statistics::{self, Counter, Import};
 use crate::store::clock::now;
 use crate::store::pin_image::Keep;
 use crate::store::{
-    affected, column, execute, import_outcome, params, pin_image, read, read_optional, row_as, write, write_optional,
+    affected, column, execute, import_outcome, params, pin_image, read_optional, row_as, write, write_optional,
 };
 
 /// What a waiting caller needs to know.
@@ -126,55 +126,36 @@ pub fn enqueue_reembedding(account_id: i64, board_id: &str) -> Result<i64, Failu
 /// A board: account and id.
 type Board = (i64, String);
 
-/// Boards whose sync is due, in one statement.
-const PAGE: i64 = 500;
-
 /// Queues imports of boards whose sync is due, up to `limit`; their number. Boards and accounts that another session has
 /// locked are left to the next round.
-///
-/// Boards may be distributed, and accounts and imports are not, so they are not joined.
 pub fn enqueue_syncs(limit: i64) -> Result<usize, Failure> {
-    let (mut queued, mut passed) = (0, 0);
-    loop {
-        let due: Vec<Board> = read(
-            "SELECT b.account_id, b.board_id FROM pinterest.board b WHERE b.next_sync_at <= $1 \
-             ORDER BY b.next_sync_at, b.account_id, b.board_id LIMIT $2 OFFSET $3",
-            &params![now(), PAGE, passed],
-            |row| Ok((row.get(1)?, row.get(2)?)),
-        )?;
-        let found = i64::try_from(due.len()).unwrap_or(PAGE);
-        let mut by_account: BTreeMap<i64, Vec<String>> = BTreeMap::new();
-        for (account_id, board_id) in ready_to_sync(due, limit - queued)? {
-            by_account.entry(account_id).or_default().push(board_id);
-        }
-        let mut taken = Vec::new();
-        for (account_id, boards) in by_account {
-            taken.extend(put_off_syncs(account_id, boards)?);
-        }
-        let of_page = enqueue_taken(&taken)?;
-        queued += of_page;
-        passed += found - of_page;
-        if found < PAGE || queued >= limit {
-            break;
-        }
+    let mut by_account: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+    for (account_id, board_id) in ready_to_sync(limit)? {
+        by_account.entry(account_id).or_default().push(board_id);
     }
-    let queued = usize::try_from(queued).unwrap_or_default();
+    let mut taken = Vec::new();
+    for (account_id, boards) in by_account {
+        taken.extend(put_off_syncs(account_id, boards)?);
+    }
+    let queued = usize::try_from(enqueue_taken(&taken)?).unwrap_or_default();
     statistics::note(Counter::Import(Import::Queued), queued);
     Ok(queued)
 }
 
-/// Of these boards, those whose account can be used and that have no open import. Their accounts are locked against a
+/// Boards that are due, whose account can be used, and that have no open import. Their accounts are locked against a
 /// disconnect.
-fn ready_to_sync(due: Vec<Board>, limit: i64) -> Result<Vec<Board>, Failure> {
-    let (accounts, boards): (Vec<_>, Vec<_>) = due.into_iter().unzip();
+///
+/// MATERIALIZED, because boards may be distributed, and accounts and imports are not: such tables cannot be joined.
+fn ready_to_sync(limit: i64) -> Result<Vec<Board>, Failure> {
     write(
-        "SELECT b.account_id, b.board_id FROM unnest($1::int8[], $2::text[]) WITH ORDINALITY AS b(account_id, board_id, \
-         place) JOIN pinterest.account a ON a.account_id = b.account_id \
+        "WITH due AS MATERIALIZED (SELECT b.account_id, b.board_id, b.next_sync_at FROM pinterest.board b \
+             WHERE b.next_sync_at <= $1) \
+         SELECT d.account_id, d.board_id FROM due d JOIN pinterest.account a ON a.account_id = d.account_id \
          WHERE a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL \
-         AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = b.account_id AND i.board_id = b.board_id \
+         AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = d.account_id AND i.board_id = d.board_id \
              AND i.state IN ('queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth')) \
-         ORDER BY b.place LIMIT $3 FOR KEY SHARE OF a SKIP LOCKED",
-        &params![accounts, boards, limit],
+         ORDER BY d.next_sync_at, d.account_id, d.board_id LIMIT $2 FOR KEY SHARE OF a SKIP LOCKED",
+        &params![now(), limit],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )
 }
