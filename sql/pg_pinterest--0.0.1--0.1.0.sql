@@ -21,6 +21,9 @@ BEGIN
 END
 $$;
 
+-- Before all other tables, as sessions do: until the end, no account changes its owner, whom the rows are given to below.
+LOCK TABLE pinterest.account IN SHARE ROW EXCLUSIVE MODE;
+
 -- The objects of the version before. To the blocks "New objects" below, the others are new. The setting ends with this script.
 SELECT pg_catalog.set_config('pg_pinterest.members_before',
     pg_catalog.string_agg(pg_catalog.format('%s/%s', d.classid, d.objid), ' '), true)

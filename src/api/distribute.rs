@@ -56,6 +56,10 @@ fn pinterest_undistribute() -> Answer<()> {
         let _settings = distribution::settings();
         distribution::lock()?;
         with_latest_snapshot(refuse_if_local)?;
+        let orphans = distribution::delete_orphans()?;
+        if orphans > 0 {
+            progress(format!("deleted {orphans} boards of accounts that do not exist"));
+        }
     }
     for table in TABLES {
         progress(format!("fetching the rows of pinterest.{table}"));
@@ -70,6 +74,7 @@ fn pinterest_undistribute() -> Answer<()> {
         progress(format!("storing the rows of pinterest.{table}"));
         let _settings = distribution::settings();
         distribution::put_back(table)?;
+        distribution::correct_owners(table)?;
     }
     distribution::make_keys()?;
     progress("boards and pins are local to the coordinator".to_owned());

@@ -323,6 +323,8 @@ pub fn disconnect(account_id: i64, purge: bool) -> Result<Erased, Failure> {
 /// Deletes the account with everything imported through it. Boards, with all that belongs to them, are deleted by a
 /// statement of their own, because they have no foreign key on the account where they are distributed.
 fn erase(account_id: i64) -> Result<(), Failure> {
+    // Against sessions that insert boards of it meanwhile.
+    execute("SELECT FROM pinterest.account a WHERE a.account_id = $1 FOR UPDATE", &params![account_id])?;
     execute("DELETE FROM pinterest.board b WHERE b.account_id = $1", &params![account_id])?;
     execute("DELETE FROM pinterest.account a WHERE a.account_id = $1", &params![account_id])
 }

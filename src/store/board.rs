@@ -110,6 +110,8 @@ pub fn upsert(account_id: i64, boards: &[BoardRow]) -> Result<(), Failure> {
 pub fn update_sections(account_id: i64, board_id: &str, sections: &[(String, String)]) -> Result<(), Failure> {
     let ids: Vec<String> = sections.iter().map(|(id, _)| id.clone()).collect();
     let names: Vec<String> = sections.iter().map(|(_, name)| name.clone()).collect();
+    // First the account is locked, as by those who delete it or give it to another owner.
+    let owner = owner_of_rows(account_id)?;
     execute(
         "DELETE FROM pinterest.board_section s WHERE s.account_id = $1 AND s.board_id = $2 \
          AND s.section_id <> ALL ($3) AND NOT EXISTS (SELECT FROM pinterest.pin p \
@@ -120,7 +122,7 @@ pub fn update_sections(account_id: i64, board_id: &str, sections: &[(String, Str
         "INSERT INTO pinterest.board_section (account_id, board_id, section_id, name, owner) \
          SELECT DISTINCT ON (s.id) $1, $2, s.id, s.name, $5 FROM unnest($3::text[], $4::text[]) AS s(id, name) \
          ON CONFLICT (account_id, board_id, section_id) DO UPDATE SET name = EXCLUDED.name, owner = EXCLUDED.owner",
-        &params![account_id, board_id, ids, names, owner_of_rows(account_id)?.parameter()],
+        &params![account_id, board_id, ids, names, owner.parameter()],
     )
 }
 

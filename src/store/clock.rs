@@ -1,6 +1,7 @@
 //! The clock, as a parameter of statements and as workers observed it, in `pinterest.installation`: rows are deleted by
 //! the time that has passed, and not by a clock that was set.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pgrx::datum::TimestampWithTimeZone;
@@ -111,11 +112,18 @@ fn bring_syncs_back(clock: TimestampWithTimeZone, soon: TimestampWithTimeZone) -
         &params![clock, soon],
         |row| Ok((row.get::<i64>(1)?, row.get::<String>(2)?, row.get::<TimestampWithTimeZone>(3)?)),
     )?;
+    let mut by_account: BTreeMap<i64, (Vec<String>, Vec<TimestampWithTimeZone>)> = BTreeMap::new();
     for (account_id, board_id, at) in boards {
+        let (ids, times) = by_account.entry(account_id).or_default();
+        ids.push(board_id);
+        times.push(at);
+    }
+    for (account_id, (ids, times)) in by_account {
         execute(
-            "UPDATE pinterest.board b SET next_sync_at = LEAST(b.next_sync_at, $3::timestamptz) \
-             WHERE b.account_id = $1 AND b.board_id = $2",
-            &params![account_id, board_id, at],
+            "UPDATE pinterest.board b SET next_sync_at = LEAST(b.next_sync_at, s.at) \
+             FROM unnest($2::text[], $3::timestamptz[]) AS s(board_id, at) \
+             WHERE b.account_id = $1 AND b.board_id = s.board_id",
+            &params![account_id, ids, times],
         )?;
     }
     Ok(())

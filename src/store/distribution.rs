@@ -228,8 +228,11 @@ pub fn local_ddl() -> Result<Option<GucLevel>, Failure> {
     })
 }
 
-/// Locks the tables against all other sessions. Imports under way wait, or are queued again.
+/// Locks the tables against all other sessions, and those that their foreign keys refer to. Imports under way wait, or are
+/// queued again.
 pub fn lock() -> Result<(), Failure> {
+    // First those, as everywhere: who inserts boards has locked their account before.
+    execute("LOCK TABLE pinterest.account, pinterest.model IN ACCESS EXCLUSIVE MODE", &[])?;
     execute(
         "LOCK TABLE pinterest.board, pinterest.board_section, pinterest.pin, pinterest.pin_image IN ACCESS EXCLUSIVE MODE",
         &[],
@@ -333,6 +336,35 @@ pub fn put_back(table: &str) -> Result<(), Failure> {
         &[],
     )?;
     execute(&format!("DROP TABLE pg_temp.pinterest_fetched_{table}"), &[])
+}
+
+/// Deletes the boards of accounts that do not exist, which a superuser may have deleted while no foreign key took their
+/// boards along; their number.
+pub fn delete_orphans() -> Result<usize, Failure> {
+    let accounts = read(
+        "WITH known AS MATERIALIZED (SELECT DISTINCT b.account_id FROM pinterest.board b) \
+         SELECT k.account_id FROM known k \
+         WHERE NOT EXISTS (SELECT FROM pinterest.account a WHERE a.account_id = k.account_id)",
+        &[],
+        |row| row.get::<i64>(1),
+    )?;
+    let mut deleted = 0;
+    for account_id in accounts {
+        deleted += affected("DELETE FROM pinterest.board b WHERE b.account_id = $1", &params![account_id])?;
+    }
+    Ok(deleted)
+}
+
+/// Gives rows that have come back to the owners of their accounts: a role that was dropped and created again in another
+/// database of the coordinator is still the former one on the nodes.
+pub fn correct_owners(table: &str) -> Result<(), Failure> {
+    execute(
+        &format!(
+            "UPDATE pinterest.{table} r SET owner = a.owner FROM pinterest.account a \
+             WHERE a.account_id = r.account_id AND r.owner OPERATOR(pinterest.<>) a.owner"
+        ),
+        &[],
+    )
 }
 
 /// Roles that hold a level by a grant of their own, with the highest.

@@ -3,7 +3,7 @@
 use pgrx::pg_sys;
 
 use super::citus::{self, Node};
-use super::{params, read, read_one, read_optional};
+use super::{is_true, params, read, read_one, read_optional};
 use crate::errors::{Failure, Kind};
 use crate::postgres::vector::vector_type;
 
@@ -25,6 +25,14 @@ pub fn version() -> Result<Option<String>, Failure> {
 /// tables may lack columns.
 pub fn is_updated() -> Result<bool, Failure> {
     Ok(version()?.as_deref() == Some(env!("CARGO_PKG_VERSION")))
+}
+
+/// Whether imported rows have owners of their own, which they do not have in version 0.0.1.
+pub fn rows_have_owners() -> Result<bool, Failure> {
+    is_true(
+        "SELECT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = 'pinterest.board'::regclass AND a.attname = 'owner')",
+        &[],
+    )
 }
 
 /// The failure of a call that does not work on older objects.

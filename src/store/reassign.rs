@@ -1,5 +1,7 @@
 //! The rows that a role owns, in every table: transferring them to another role, and finding those of dropped roles.
 
+use std::collections::BTreeSet;
+
 use super::account::owner_of_rows;
 use super::track::trigger;
 use super::{affected, execute, extension, import, read, write};
@@ -72,7 +74,7 @@ pub fn transfer(from: &Owner, to: &Owner) -> Result<Transferred, Failure> {
 /// Gives the rows that were imported through an account to its owner. Insertions that have read the account's owner lock
 /// its row, see [`account::owner_of_rows`](super::account::owner_of_rows): the caller has changed it, and so waited for them.
 fn give_rows(account_id: i64, owner: &Owner) -> Result<(), Failure> {
-    if !extension::is_updated()? {
+    if !extension::rows_have_owners()? {
         // The column is added by the update, with the owners of then.
         return Ok(());
     }
@@ -89,14 +91,21 @@ fn give_rows(account_id: i64, owner: &Owner) -> Result<(), Failure> {
 
 /// Gives the rows of a restored dump of version 0.0.1, in which they have no owner, to the owners of their accounts.
 pub fn own_restored() -> Result<(), Failure> {
-    if !extension::is_updated()? {
+    if !extension::rows_have_owners()? {
         return Ok(());
     }
-    let accounts = read(
-        "SELECT DISTINCT b.account_id FROM pinterest.board b WHERE b.owner OPERATOR(pinterest.=) 'restored (missing)'",
-        &[],
-        |row| row.get::<i64>(1),
-    )?;
+    let mut accounts = BTreeSet::new();
+    // In each table: an import of before may have given some of an account's rows their owner.
+    for statement in [
+        "SELECT DISTINCT r.account_id FROM pinterest.board r WHERE r.owner OPERATOR(pinterest.=) 'restored (missing)'",
+        "SELECT DISTINCT r.account_id FROM pinterest.board_section r \
+         WHERE r.owner OPERATOR(pinterest.=) 'restored (missing)'",
+        "SELECT DISTINCT r.account_id FROM pinterest.pin r WHERE r.owner OPERATOR(pinterest.=) 'restored (missing)'",
+        "SELECT DISTINCT r.account_id FROM pinterest.pin_image r \
+         WHERE r.owner OPERATOR(pinterest.=) 'restored (missing)'",
+    ] {
+        accounts.extend(read(statement, &[], |row| row.get::<i64>(1))?);
+    }
     for account_id in accounts {
         give_rows(account_id, &owner_of_rows(account_id)?)?;
     }

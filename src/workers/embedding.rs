@@ -69,7 +69,8 @@ impl Gate {
     /// much for it.
     fn follow_settings(&self) {
         let several = self.0.config.borrow().several_embedders;
-        if several && self.0.most.swap(PERMITS.1, Relaxed) != PERMITS.1 {
+        // A suspect has all permits, to be sent alone.
+        if several && !self.has_suspects() && self.0.most.swap(PERMITS.1, Relaxed) != PERMITS.1 {
             self.0.permits.add_permits((PERMITS.1 - PERMITS.0) as usize);
         }
     }

@@ -25,6 +25,8 @@ use crate::store::{
 const ROUND: Duration = Duration::from_secs(60);
 /// Rows per transaction: few enough that its locks are short.
 const BATCH: i64 = 100;
+/// Boards whose sync is due that are looked at in one transaction.
+const BOARDS_AT_ONCE: i64 = 200;
 
 /// The housekeeping of this worker.
 pub struct Housekeeping {
@@ -130,10 +132,18 @@ async fn release_all_held(context: &Context) -> Result<(), Failure> {
 }
 
 async fn enqueue_syncs(context: &Context) -> Result<(), Failure> {
-    while context.database.run(|| import::enqueue_syncs(BATCH)).await? > 0 {
-        context.wake.notify_one();
+    let mut after = None;
+    loop {
+        let (queued, last) =
+            context.database.run(move || import::enqueue_syncs(after.as_ref(), BOARDS_AT_ONCE)).await?;
+        if queued > 0 {
+            context.wake.notify_one();
+        }
+        if last.is_none() {
+            return Ok(());
+        }
+        after = last;
     }
-    Ok(())
 }
 
 /// Warns early that tokens will lapse.

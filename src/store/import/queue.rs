@@ -10,7 +10,7 @@ use crate::statistics::{self, Counter, Import};
 use crate::store::clock::now;
 use crate::store::pin_image::Keep;
 use crate::store::{
-    affected, column, execute, import_outcome, params, pin_image, read_optional, row_as, write, write_optional,
+    affected, column, execute, import_outcome, params, pin_image, read, read_optional, row_as, write, write_optional,
 };
 
 /// What a waiting caller needs to know.
@@ -123,39 +123,62 @@ pub fn enqueue_reembedding(account_id: i64, board_id: &str) -> Result<i64, Failu
     .ok_or_else(|| Failure::new(Kind::NotFound, format!("account {account_id} does not exist")))
 }
 
-/// A board: account and id.
-type Board = (i64, String);
+/// A board that is due, where the next page of them begins.
+#[derive(Clone, Debug)]
+pub struct DueBoard {
+    at: TimestampWithTimeZone,
+    account_id: i64,
+    board_id: String,
+}
 
-/// Queues imports of boards whose sync is due, up to `limit`; their number. Boards and accounts that another session has
-/// locked are left to the next round.
-pub fn enqueue_syncs(limit: i64) -> Result<usize, Failure> {
+/// Queues imports of boards whose sync is due, of a page of `page` boards; their number, and the last board of the page if
+/// others may follow. Boards and accounts that another session has locked are left to the next round.
+///
+/// Page after page, so that neither locked boards nor those of accounts that cannot be used keep others waiting. Boards may
+/// be distributed, and accounts and imports are not, so they are not joined.
+pub fn enqueue_syncs(after: Option<&DueBoard>, page: i64) -> Result<(usize, Option<DueBoard>), Failure> {
+    let mut due = read(
+        "SELECT b.next_sync_at, b.account_id, b.board_id FROM pinterest.board b WHERE b.next_sync_at <= $1 \
+         AND b.sync_every IS NOT NULL \
+         AND ($3::timestamptz IS NULL OR (b.next_sync_at, b.account_id, b.board_id) > ($3, $4, $5)) \
+         ORDER BY b.next_sync_at, b.account_id, b.board_id LIMIT $2",
+        &params![
+            now(),
+            page,
+            after.map(|board| board.at),
+            after.map(|board| board.account_id),
+            after.map(|board| board.board_id.as_str())
+        ],
+        row_as!(DueBoard { at, account_id, board_id }),
+    )?;
     let mut by_account: BTreeMap<i64, Vec<String>> = BTreeMap::new();
-    for (account_id, board_id) in ready_to_sync(limit)? {
+    for (account_id, board_id) in ready_to_sync(&due)? {
         by_account.entry(account_id).or_default().push(board_id);
     }
     let mut taken = Vec::new();
     for (account_id, boards) in by_account {
         taken.extend(put_off_syncs(account_id, boards)?);
     }
-    let queued = usize::try_from(enqueue_taken(&taken)?).unwrap_or_default();
-    statistics::note(Counter::Import(Import::Queued), queued);
-    Ok(queued)
+    enqueue_taken(&taken)?;
+    statistics::note(Counter::Import(Import::Queued), taken.len());
+    let more = i64::try_from(due.len()).is_ok_and(|found| found >= page);
+    Ok((taken.len(), due.pop().filter(|_| more)))
 }
 
-/// Boards that are due, whose account can be used, and that have no open import. Their accounts are locked against a
+/// Of these boards, those whose account can be used and that have no open import. Their accounts are locked against a
 /// disconnect.
-///
-/// MATERIALIZED, because boards may be distributed, and accounts and imports are not: such tables cannot be joined.
-fn ready_to_sync(limit: i64) -> Result<Vec<Board>, Failure> {
+fn ready_to_sync(due: &[DueBoard]) -> Result<Vec<(i64, String)>, Failure> {
+    if due.is_empty() {
+        return Ok(Vec::new());
+    }
     write(
-        "WITH due AS MATERIALIZED (SELECT b.account_id, b.board_id, b.next_sync_at FROM pinterest.board b \
-             WHERE b.next_sync_at <= $1) \
-         SELECT d.account_id, d.board_id FROM due d JOIN pinterest.account a ON a.account_id = d.account_id \
+        "SELECT b.account_id, b.board_id FROM unnest($1::int8[], $2::text[]) AS b(account_id, board_id) \
+         JOIN pinterest.account a ON a.account_id = b.account_id \
          WHERE a.status IN ('connected', 'refresh_uncertain') AND a.paused_at IS NULL \
-         AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = d.account_id AND i.board_id = d.board_id \
+         AND NOT EXISTS (SELECT FROM pinterest.import i WHERE i.account_id = b.account_id AND i.board_id = b.board_id \
              AND i.state IN ('queued', 'running', 'waiting_quota', 'waiting_access', 'needs_reauth')) \
-         ORDER BY d.next_sync_at, d.account_id, d.board_id LIMIT $2 FOR KEY SHARE OF a SKIP LOCKED",
-        &params![now(), limit],
+         FOR KEY SHARE OF a SKIP LOCKED",
+        &params![column(due, |board| board.account_id), column(due, |board| board.board_id.clone())],
         |row| Ok((row.get(1)?, row.get(2)?)),
     )
 }
@@ -187,10 +210,10 @@ fn put_off_syncs(account_id: i64, boards: Vec<String>) -> Result<Vec<Sync>, Fail
     Ok(due)
 }
 
-/// Queues imports; their number.
-fn enqueue_taken(taken: &[Sync]) -> Result<i64, Failure> {
+/// Queues imports.
+fn enqueue_taken(taken: &[Sync]) -> Result<(), Failure> {
     if taken.is_empty() {
-        return Ok(0);
+        return Ok(());
     }
     execute(
         "INSERT INTO pinterest.import (account_id, board_reference, board_id, keep_images, keep_thumbnails, skip_ai) \
@@ -204,8 +227,7 @@ fn enqueue_taken(taken: &[Sync]) -> Result<i64, Failure> {
             column(taken, |sync| sync.keeps_thumbnails),
             column(taken, |sync| sync.skips_ai)
         ],
-    )?;
-    Ok(i64::try_from(taken.len()).unwrap_or(i64::MAX))
+    )
 }
 
 /// The state of an import. Runs with the caller's rights.

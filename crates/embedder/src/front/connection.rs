@@ -51,8 +51,10 @@ impl Peer {
 
 /// Why reading ended.
 enum End {
-    /// The client closed the connection, or was too slow.
+    /// The client closed the connection.
     Gone,
+    /// The client was too slow. Its other requests are not to blame.
+    Slow,
     /// The client violated the protocol.
     Broken(Error),
 }
@@ -91,6 +93,7 @@ pub async fn serve(
         _ = stopped.wait_for(|&stopped| stopped) => None,
         end = read_requests(&mut frames, &peer, service, &answers) => match end {
             End::Gone => return,
+            End::Slow => None,
             End::Broken(error) => Some(Response::Error {
                 kind: error.kind(),
                 message: error.to_string(),
@@ -211,13 +214,13 @@ async fn payload<Stream: AsyncRead + Unpin>(frames: &mut Frames<Stream>) -> Resu
         match timeout(STALL, next(frames)).await {
             Ok(part) => return part,
             Err(_) if frames.read_buffer().len() >= before + LEAST => {}
-            Err(_) => return Err(End::Gone),
+            Err(_) => return Err(End::Slow),
         }
     }
 }
 
 async fn in_time<T>(work: impl Future<Output = Result<T, End>>) -> Result<T, End> {
-    timeout(FRAME_TIMEOUT, work).await.unwrap_or(Err(End::Gone))
+    timeout(FRAME_TIMEOUT, work).await.unwrap_or(Err(End::Slow))
 }
 
 #[cfg(test)]
@@ -225,7 +228,7 @@ mod tests {
     use std::sync::Mutex;
 
     use embedder::Animations;
-    use tokio::io::DuplexStream;
+    use tokio::io::{AsyncReadExt, DuplexStream};
     use tokio::time::{Instant, advance};
 
     use super::super::Intake;
@@ -268,8 +271,10 @@ mod tests {
     async fn a_client_whose_bytes_stop_is_left() {
         let (images, time) = served(async |mut client: DuplexStream| {
             client.write_all(&image()[..100_000]).await.unwrap();
-            // Ends when the server has left.
-            let _ = tokio::io::copy(&mut client, &mut tokio::io::sink()).await;
+            let mut answers = Vec::new();
+            client.read_to_end(&mut answers).await.unwrap();
+            // So its requests in flight are sent again, and none is blamed for the end.
+            assert_eq!(answers, Response::Goodbye.encode(0));
         })
         .await;
         assert!(images == 0 && time >= STALL && time < 2 * STALL + PARTING, "{images} {time:?}");

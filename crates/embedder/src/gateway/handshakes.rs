@@ -67,10 +67,10 @@ impl Drop for Handshake {
     }
 }
 
-/// The part of an address that one machine cannot change: of IPv6, the network of 64 bits.
+/// The part of an address that who has one cannot change: of IPv6, the 48 bits of the network of a site.
 fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 80 << 80).into(),
         address => address,
     }
 }
@@ -103,13 +103,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_machine_has_one_network_of_ipv6() {
+    async fn a_site_has_one_network_of_ipv6() {
         let handshakes = Handshakes::new();
         let mut held = Vec::new();
         for host in 0..FROM_ONE {
-            held.push(begin(&handshakes, &format!("2001:db8::{host:x}")).await.unwrap());
+            held.push(begin(&handshakes, &format!("2001:db8:0:{host:x}::1")).await.unwrap());
         }
-        assert!(begin(&handshakes, "2001:db8::ffff").await.is_none());
-        assert!(begin(&handshakes, "2001:db8:0:1::1").await.is_some());
+        assert!(begin(&handshakes, "2001:db8:0:ffff::1").await.is_none());
+        assert!(begin(&handshakes, "2001:db8:1::1").await.is_some());
     }
 }

@@ -151,6 +151,28 @@ fn come_due(world: &World, client: &mut Client) -> Result<()> {
     restart_worker(world, client)
 }
 
+/// More boards than are looked at in one transaction, held by another session and due earlier.
+#[test]
+fn boards_that_a_session_holds_do_not_delay_the_schedule_of_others() -> Result<()> {
+    let (world, mut client) = two_boards()?.with_session()?;
+    imported(&mut client, "'Near', sync_every => '6 hours'")?;
+    client.batch_execute(
+        "INSERT INTO pinterest.board (account_id, board_id, name, owner, sync_every, next_sync_at)
+         SELECT b.account_id, 'held ' || n, 'held ' || n, b.owner, '6 hours', now() - interval '1 day'
+           FROM pinterest.board b, generate_series(1, 450) n WHERE b.name = 'Near'",
+    )?;
+    let mut other = world.connect()?;
+    let mut transaction = other.transaction()?;
+    transaction.execute("SELECT FROM pinterest.board WHERE name LIKE 'held %' FOR UPDATE", &[])?;
+    client.batch_execute("UPDATE pinterest.board SET next_sync_at = clock_timestamp() WHERE name = 'Near'")?;
+    restart_worker(&world, &mut client)?;
+    until("the second import", || Ok(imports_of(&mut client, "Near")? == 2))?;
+    let held: i64 = client.value("SELECT count(*) FROM pinterest.import WHERE board_reference LIKE 'held %'")?;
+    assert_eq!(held, 0);
+    transaction.rollback()?;
+    Ok(())
+}
+
 #[test]
 fn a_board_is_imported_on_schedule_until_it_is_unscheduled() -> Result<()> {
     let (world, mut client) = two_boards()?.with_session()?;
