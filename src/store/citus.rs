@@ -5,7 +5,7 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
-use super::{is_true, params, read_one, read_optional};
+use super::{params, read_one, read_optional};
 use crate::errors::{Failure, Kind};
 use crate::postgres::session_settings::current;
 
@@ -96,16 +96,6 @@ pub fn placement(table: pg_sys::Oid) -> Result<Option<Placement>, Failure> {
             })
         },
     )
-}
-
-/// Whether boards, pins and images are distributed by account.
-pub fn distributes_pins() -> Result<bool, Failure> {
-    Ok(is_here()
-        && is_true(
-            "SELECT EXISTS (SELECT FROM pg_catalog.pg_dist_partition d \
-             WHERE d.logicalrelid = 'pinterest.pin_image'::regclass AND d.partmethod = 'h')",
-            &[],
-        )?)
 }
 
 /// The number of active nodes besides the coordinator.

@@ -1,7 +1,7 @@
 //! Whose images an image is compared with.
 
 use crate::errors::Failure;
-use crate::store::citus;
+use crate::store::distribution::distributed_tables;
 
 /// The images that a search for equal ones reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl Scope {
     /// those of other accounts are in other shards, which a statement for one account cannot read.
     pub fn condition(self, alias: &str) -> Result<String, Failure> {
         Ok(match self {
-            _ if citus::distributes_pins()? => format!("{alias}.account_id = $1"),
+            _ if distributed_tables()? > 0 => format!("{alias}.account_id = $1"),
             Scope::Account => format!("{alias}.account_id + 0 = $1"),
             Scope::All => "true".to_owned(),
         })
