@@ -177,3 +177,22 @@ fn housekeeping_reaches_all_shards() -> Result<()> {
     assert_eq!(refused(&citus)?, Vec::<String>::new());
     Ok(())
 }
+
+#[test]
+fn a_renamed_role_keeps_its_boards() -> Result<()> {
+    let Some((citus, mut client, [mut ann, _])) = start(quick_board("Beach", PINS as u64))? else {
+        return Ok(());
+    };
+    imported(&mut ann, "'Beach'")?;
+    let shown = count(&mut ann, "pin")?;
+    drop(ann);
+    client.batch_execute("ALTER ROLE ann RENAME TO anna")?;
+    let mut anna = citus.world.cluster.connect_as("anna")?;
+    assert_eq!((shown, count(&mut anna, "pin")?), (PINS, PINS));
+    citus.world.sandbox.add_pins(&citus.world.sandbox.board_id("Beach")?, 2)?;
+    imported(&mut anna, "'Beach'")?;
+    assert_eq!(count(&mut anna, "pin")?, PINS + 2);
+    client.batch_execute("SELECT pinterest_undistribute()")?;
+    assert_eq!(count(&mut anna, "pin")?, PINS + 2);
+    Ok(())
+}
