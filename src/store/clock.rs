@@ -1,14 +1,13 @@
 //! The clock, as a parameter of statements and as workers observed it, in `pinterest.installation`: rows are deleted by
 //! the time that has passed, and not by a clock that was set.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 use pinterest::observed_time::{Observation, Passed, between};
 
-use super::{execute, params, read, read_optional, row_as};
+use super::{by_account, execute, params, read, read_optional, row_as};
 use crate::errors::Failure;
 
 /// The clock, not the transaction's start, as a parameter: in a shard, a statement cannot read it, and a modification with
@@ -110,15 +109,10 @@ fn bring_syncs_back(clock: TimestampWithTimeZone, soon: TimestampWithTimeZone) -
         "SELECT b.account_id, b.board_id, $1::timestamptz + b.sync_every FROM pinterest.board b \
          WHERE b.next_sync_at - b.sync_every > $2::timestamptz",
         &params![clock, soon],
-        |row| Ok((row.get::<i64>(1)?, row.get::<String>(2)?, row.get::<TimestampWithTimeZone>(3)?)),
+        |row| Ok((row.get(1)?, (row.get::<String>(2)?, row.get::<TimestampWithTimeZone>(3)?))),
     )?;
-    let mut by_account: BTreeMap<i64, (Vec<String>, Vec<TimestampWithTimeZone>)> = BTreeMap::new();
-    for (account_id, board_id, at) in boards {
-        let (ids, times) = by_account.entry(account_id).or_default();
-        ids.push(board_id);
-        times.push(at);
-    }
-    for (account_id, (ids, times)) in by_account {
+    for (account_id, boards) in by_account(boards) {
+        let (ids, times): (Vec<_>, Vec<_>) = boards.into_iter().unzip();
         execute(
             "UPDATE pinterest.board b SET next_sync_at = LEAST(b.next_sync_at, s.at) \
              FROM unnest($2::text[], $3::timestamptz[]) AS s(board_id, at) \

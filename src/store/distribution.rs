@@ -183,20 +183,25 @@ pub fn left_to_coordinator() -> Result<Vec<pg_sys::Oid>, Failure> {
     }
 }
 
+/// Whether this is the coordinator of distributed boards and pins.
+fn has_them_on_nodes() -> Result<bool, Failure> {
+    Ok(citus::node()? == Node::Coordinator && distributed_tables()? > 0)
+}
+
 /// Where boards and pins are distributed, grants the level on the other nodes too: their shards are read there as the role.
 pub fn grant_on_nodes(role: &str, level: Level) -> Result<(), Failure> {
-    if citus::node()? != Node::Coordinator || distributed_tables()? == 0 {
-        return Ok(());
+    if has_them_on_nodes()? {
+        call_on_nodes("pinterest_grant", &[role, level.name()])?;
     }
-    call_on_nodes("pinterest_grant", &[role, level.name()])
+    Ok(())
 }
 
 /// Where boards and pins are distributed, revokes all levels on the other nodes too.
 pub fn revoke_on_nodes(role: &str, cascade: bool) -> Result<(), Failure> {
-    if citus::node()? != Node::Coordinator || distributed_tables()? == 0 {
-        return Ok(());
+    if has_them_on_nodes()? {
+        call_on_nodes("pinterest_revoke", &[role, if cascade { "true" } else { "false" }])?;
     }
-    call_on_nodes("pinterest_revoke", &[role, if cascade { "true" } else { "false" }])
+    Ok(())
 }
 
 /// Gives the roles of this list their levels on the other nodes.

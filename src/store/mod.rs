@@ -50,6 +50,8 @@ pub mod token_answer;
 pub mod track;
 pub mod user_table;
 
+use std::collections::BTreeMap;
+
 use pgrx::datum::DatumWithOid;
 use pgrx::spi::SpiHeapTupleData;
 use pgrx::{FromDatum, IntoDatum, Spi, pg_sys};
@@ -173,6 +175,15 @@ pub fn as_integer(count: usize) -> i32 {
 /// One value of each item, for a parameter of an array type.
 fn column<I, T>(items: &[I], value: impl FnMut(&I) -> T) -> Vec<T> {
     items.iter().map(value).collect()
+}
+
+/// What belongs to each account, for statements that name one account.
+fn by_account<T>(rows: Vec<(i64, T)>) -> BTreeMap<i64, Vec<T>> {
+    let mut found: BTreeMap<i64, Vec<T>> = BTreeMap::new();
+    for (account_id, row) in rows {
+        found.entry(account_id).or_default().push(row);
+    }
+    found
 }
 
 /// As [`read`]; `each` is the memory for a row beyond its own size, in bytes. Other roles decide how many rows there

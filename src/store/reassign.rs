@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::account::owner_of_rows;
+use super::distribution::TABLES;
 use super::track::trigger;
 use super::{affected, execute, extension, import, read, write};
 use crate::errors::{Failure, Kind};
@@ -75,16 +76,17 @@ pub fn transfer(from: &Owner, to: &Owner) -> Result<Transferred, Failure> {
 /// its row, see [`account::owner_of_rows`](super::account::owner_of_rows): the caller has changed it, and so waited for them.
 fn give_rows(account_id: i64, owner: &Owner) -> Result<(), Failure> {
     if !extension::rows_have_owners()? {
-        // The column is added by the update, with the owners of then.
+        // ALTER EXTENSION UPDATE will add the column, and fill it from the accounts.
         return Ok(());
     }
-    for statement in [
-        "UPDATE pinterest.board r SET owner = $2 WHERE r.account_id = $1 AND r.owner OPERATOR(pinterest.<>) $2",
-        "UPDATE pinterest.board_section r SET owner = $2 WHERE r.account_id = $1 AND r.owner OPERATOR(pinterest.<>) $2",
-        "UPDATE pinterest.pin r SET owner = $2 WHERE r.account_id = $1 AND r.owner OPERATOR(pinterest.<>) $2",
-        "UPDATE pinterest.pin_image r SET owner = $2 WHERE r.account_id = $1 AND r.owner OPERATOR(pinterest.<>) $2",
-    ] {
-        execute(statement, &[account_id.into(), owner.parameter()])?;
+    for table in TABLES {
+        execute(
+            &format!(
+                "UPDATE pinterest.{table} r SET owner = $2 \
+                 WHERE r.account_id = $1 AND r.owner OPERATOR(pinterest.<>) $2"
+            ),
+            &[account_id.into(), owner.parameter()],
+        )?;
     }
     Ok(())
 }
@@ -96,15 +98,15 @@ pub fn own_restored() -> Result<(), Failure> {
     }
     let mut accounts = BTreeSet::new();
     // In each table: an import of before may have given some of an account's rows their owner.
-    for statement in [
-        "SELECT DISTINCT r.account_id FROM pinterest.board r WHERE r.owner OPERATOR(pinterest.=) 'restored (missing)'",
-        "SELECT DISTINCT r.account_id FROM pinterest.board_section r \
-         WHERE r.owner OPERATOR(pinterest.=) 'restored (missing)'",
-        "SELECT DISTINCT r.account_id FROM pinterest.pin r WHERE r.owner OPERATOR(pinterest.=) 'restored (missing)'",
-        "SELECT DISTINCT r.account_id FROM pinterest.pin_image r \
-         WHERE r.owner OPERATOR(pinterest.=) 'restored (missing)'",
-    ] {
-        accounts.extend(read(statement, &[], |row| row.get::<i64>(1))?);
+    for table in TABLES {
+        accounts.extend(read(
+            &format!(
+                "SELECT DISTINCT r.account_id FROM pinterest.{table} r \
+                 WHERE r.owner OPERATOR(pinterest.=) 'restored (missing)'"
+            ),
+            &[],
+            |row| row.get::<i64>(1),
+        )?);
     }
     for account_id in accounts {
         give_rows(account_id, &owner_of_rows(account_id)?)?;

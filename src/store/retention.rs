@@ -5,12 +5,11 @@
 //! removed. Boards, their sections and their settings are not deleted. Ages are measured in observed time, up to the
 //! last observation: see [`super::clock`].
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 
-use super::{affected, execute, params, read, read_optional, row_as, write_optional};
+use super::{affected, by_account, execute, params, read, read_optional, row_as, write_optional};
 use crate::errors::Failure;
 
 /// The condition that a column's time is before `$1`, and is so after the gaps of the clock that followed it, whose times
@@ -72,11 +71,7 @@ fn delete_removed(cut: &Cut, limit: i64) -> Result<i64, Failure> {
             |row| Ok((row.get::<i64>(1)?, row.get::<String>(2)?)),
         )?;
         let found = i64::try_from(old.len()).unwrap_or(limit);
-        let mut by_account: BTreeMap<i64, Vec<String>> = BTreeMap::new();
-        for (account_id, pin_id) in old {
-            by_account.entry(account_id).or_default().push(pin_id);
-        }
-        for (account_id, pins) in by_account {
+        for (account_id, pins) in by_account(old) {
             let gone = affected(
                 "WITH old AS (SELECT p.pin_id FROM pinterest.pin p WHERE p.account_id = $1 AND p.pin_id = ANY ($2) \
                      AND p.removed_at < $3 FOR UPDATE SKIP LOCKED) \

@@ -105,18 +105,19 @@ fn record_end(claimed: &ClaimedImport, board_id: &str) -> Result<(), Failure> {
         |row| row.get::<i32>(1),
     )?;
     // The counts are those of the listing, unless the board was imported since.
+    let listed = "COALESCE($8::timestamptz > b.imported_at, $8 IS NOT NULL)";
     execute(
-        "UPDATE pinterest.board b SET imported_at = $3, \
-         imported_without_ai = CASE WHEN $4 THEN $6::bool ELSE b.imported_without_ai END, \
-         confirmed_at = CASE WHEN $5 AND COALESCE($8::timestamptz > b.imported_at, $8 IS NOT NULL) THEN $3 ELSE b.confirmed_at END, \
-         unlisted_pins = CASE WHEN $5 AND COALESCE($8::timestamptz > b.imported_at, $8 IS NOT NULL) \
-             THEN GREATEST($7::int4 - $10::int4, 0) ELSE b.unlisted_pins END, \
-         imported_modified_at = CASE WHEN $4 THEN $9::timestamptz ELSE b.imported_modified_at END, \
-         imported_pin_count = CASE WHEN $4 AND COALESCE($8::timestamptz > b.imported_at, $8 IS NOT NULL) \
-             THEN $7 ELSE b.imported_pin_count END, \
-         imported_pins = CASE WHEN $4 AND COALESCE($8::timestamptz > b.imported_at, $8 IS NOT NULL) \
-             THEN $10 ELSE b.imported_pins END \
-         WHERE b.account_id = $1 AND b.board_id = $2",
+        &format!(
+            "UPDATE pinterest.board b SET imported_at = $3, \
+             imported_without_ai = CASE WHEN $4 THEN $6::bool ELSE b.imported_without_ai END, \
+             confirmed_at = CASE WHEN $5 AND {listed} THEN $3 ELSE b.confirmed_at END, \
+             unlisted_pins = CASE WHEN $5 AND {listed} THEN GREATEST($7::int4 - $10::int4, 0) \
+                 ELSE b.unlisted_pins END, \
+             imported_modified_at = CASE WHEN $4 THEN $9::timestamptz ELSE b.imported_modified_at END, \
+             imported_pin_count = CASE WHEN $4 AND {listed} THEN $7 ELSE b.imported_pin_count END, \
+             imported_pins = CASE WHEN $4 AND {listed} THEN $10 ELSE b.imported_pins END \
+             WHERE b.account_id = $1 AND b.board_id = $2"
+        ),
         &params![
             claimed.account_id,
             board_id,

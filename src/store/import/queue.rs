@@ -1,7 +1,5 @@
 //! Users' calls: queue, watch, cancel, retry and park imports.
 
-use std::collections::BTreeMap;
-
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 
 use crate::errors::{Failure, Kind};
@@ -10,7 +8,8 @@ use crate::statistics::{self, Counter, Import};
 use crate::store::clock::now;
 use crate::store::pin_image::Keep;
 use crate::store::{
-    affected, column, execute, import_outcome, params, pin_image, read, read_optional, row_as, write, write_optional,
+    affected, by_account, column, execute, import_outcome, params, pin_image, read, read_optional, row_as, write,
+    write_optional,
 };
 
 /// What a waiting caller needs to know.
@@ -151,12 +150,8 @@ pub fn enqueue_syncs(after: Option<&DueBoard>, page: i64) -> Result<(usize, Opti
         ],
         row_as!(DueBoard { at, account_id, board_id }),
     )?;
-    let mut by_account: BTreeMap<i64, Vec<String>> = BTreeMap::new();
-    for (account_id, board_id) in ready_to_sync(&due)? {
-        by_account.entry(account_id).or_default().push(board_id);
-    }
     let mut taken = Vec::new();
-    for (account_id, boards) in by_account {
+    for (account_id, boards) in by_account(ready_to_sync(&due)?) {
         taken.extend(put_off_syncs(account_id, boards)?);
     }
     enqueue_taken(&taken)?;

@@ -1,4 +1,5 @@
-//! How many handshakes are under way, in all and from one address: whoever has no certificate can begin as many as it likes.
+//! How many handshakes are under way, in all and from one address: a client without a certificate can begin
+//! any number of them.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -67,7 +68,7 @@ impl Drop for Handshake {
     }
 }
 
-/// The part of an address that who has one cannot change: of IPv6, the 48 bits of the network of a site.
+/// The part of an address that a client cannot choose: of IPv6, the 48 bits that name the network of a site.
 fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 80 << 80).into(),
