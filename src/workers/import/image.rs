@@ -23,14 +23,15 @@ use crate::store;
 use crate::store::import::Stop;
 use crate::store::pin_image::{Candidate, ClaimedImage, Embedded, ImageResult, Keep, Reason};
 use crate::workers::context::Context;
-use crate::workers::embedding::{ATTEMPTS, Gate, Rejection};
+use crate::workers::embedding::{ATTEMPTS, Gate, Ready, Rejection};
 
 /// Shared by the images of an import.
 #[derive(Clone)]
 pub struct ImageTask {
     pub context: Context,
     pub client: pinterest::Client,
-    pub embedder: embedder::Client,
+    /// The embedder, and the model of the import.
+    pub embedder: Ready,
     pub embedder_gate: Gate,
     /// One permit per download.
     pub download_gate: Arc<Semaphore>,
@@ -40,7 +41,6 @@ pub struct ImageTask {
     /// Seconds since the import was claimed first.
     pub import_age: f64,
     pub keep: Keep,
-    pub model_id: i64,
     /// Embeddings of other accounts' images may be copied.
     pub across: bool,
     pub refused_sizes: Rc<RefCell<RefusedSizes>>,
@@ -156,7 +156,7 @@ impl ImageTask {
     ) -> Result<ImageResult, Interruption> {
         let Download { bytes, sha256, size, cropped, _slot } = download;
         let kept = (self.keep.originals() && !claimed.kept).then(|| bytes.clone());
-        let (account_id, model_id, across) = (self.account_id, self.model_id, self.across);
+        let (account_id, model_id, across) = (self.account_id, self.embedder.model_id, self.across);
         let thumbnail = self.keep.thumbnails();
         let known = move || store::pin_image::has_bytes(account_id, sha256, model_id, across, thumbnail);
         if self.context.database.run(known).await? {
@@ -168,14 +168,14 @@ impl ImageTask {
             false => Input::Image(bytes, animations),
         };
         let began = Instant::now();
-        let embedded = match self.embedder_gate.embed(&self.embedder, input, claimed.attempts).await {
+        let embedded = match self.embedder_gate.embed(&self.embedder.client, input, claimed.attempts).await {
             Ok(embedded) => {
                 statistics::add_time(Counter::Image(Source::Import, Image::EmbedTime), began.elapsed());
                 embedded
             }
             Err(rejection) => return self.rejected(rejection),
         };
-        if self.model_changed(&embedded.model).await {
+        if embedded.model != self.embedder.fingerprint {
             // The next run starts at once, with the new model.
             let failure = Failure::new(Kind::NotReady, "the model was replaced during the import");
             return Err(Interruption::Stopped { stop: Stop::Queued, failure, wake_in: Duration::ZERO });
@@ -193,11 +193,6 @@ impl ImageTask {
             })),
             Err(failure) => ImageResult::Failed(Reason::new("bad_vector", failure.message)),
         })
-    }
-
-    async fn model_changed(&self, fingerprint: &embedder::ModelFingerprint) -> bool {
-        let (fingerprint, model_id) = (fingerprint.as_bytes().to_vec(), self.model_id);
-        self.context.database.run(move || store::model::is(model_id, &fingerprint)).await.is_ok_and(|same| !same)
     }
 
     fn rejected(&self, rejection: Rejection) -> Result<ImageResult, Interruption> {

@@ -16,7 +16,8 @@ use crate::store;
 use crate::store::import::{ClaimState, ClaimedImport};
 use crate::store::import_outcome::{self, ImageOutcome};
 use crate::store::pin_image::{ClaimRequest, ClaimedImage, ImageResult, Keep, Reason, Recorded};
-use crate::workers::{embedding, registry};
+use crate::workers::embedding::{self, Ready};
+use crate::workers::registry;
 
 /// Images in work per download slot: one half is downloaded while the other half is embedded.
 const IN_WORK_PER_DOWNLOAD: usize = 2;
@@ -38,7 +39,7 @@ pub struct Images<'a> {
 
 impl<'a> Images<'a> {
     /// Ready to work.
-    pub fn new(run: &'a Run, client: pinterest::Client, embedder: embedder::Client, model_id: i64) -> Self {
+    pub fn new(run: &'a Run, client: pinterest::Client, embedder: Ready) -> Self {
         let downloads = run.context.config.borrow().parallel_downloads;
         let task = ImageTask {
             context: run.context.clone(),
@@ -50,7 +51,6 @@ impl<'a> Images<'a> {
             import_attempts: run.claimed.attempts,
             import_age: run.claimed.age,
             keep: run.claimed.keep(),
-            model_id,
             across: run.across,
             refused_sizes: Rc::default(),
             same_bytes: run.same_bytes.clone(),
@@ -105,6 +105,8 @@ impl<'a> Images<'a> {
             let mut outcomes = Vec::new();
             let mut turns = Vec::new();
             let mut next = tasks.join_next().await;
+            // The embedder answers the images of a pass together. They are recorded in one transaction.
+            tokio::task::yield_now().await;
             while let Some(ended) = next {
                 // After a panic the image's lease ends, and the attempt counts.
                 if let Ok((image, (outcome, turn))) = ended {
@@ -147,7 +149,7 @@ impl<'a> Images<'a> {
 
     async fn claim(&self, limit: usize) -> Result<Vec<ClaimedImage>, Interruption> {
         let (identity, limit) = (self.run.context.identity.clone(), i64::try_from(limit).unwrap_or(1));
-        let (across, model_id, keep) = (self.task.across, self.task.model_id, self.task.keep);
+        let (across, model_id, keep) = (self.task.across, self.task.embedder.model_id, self.task.keep);
         let claim = self.run.in_turn(move |claimed| {
             let (account_id, import_id) = (claimed.account_id, claimed.import_id);
             // Images that were embedded since their page was recorded: by another worker, or for another account.
@@ -169,7 +171,7 @@ impl<'a> Images<'a> {
         if outcomes.is_empty() {
             return Ok(());
         }
-        let (model_id, across) = (self.task.model_id, self.task.across);
+        let (model_id, across) = (self.task.embedder.model_id, self.task.across);
         let claim = self.run.transaction(move |claimed| {
             store::pin_image::take_turns(claimed.account_id, across)?;
             let claim = store::import::lock(claimed)?;

@@ -131,7 +131,7 @@ impl Run {
         // Images are worked on while the board is listed.
         let progress = Notify::new();
         let listed = tokio::sync::watch::Sender::new(found);
-        let images = images::Images::new(self, api.client.clone(), ready.client, model_id);
+        let images = images::Images::new(self, api.client.clone(), ready);
         let complete_listing = async {
             if !found {
                 let listing = listing::Listing::new(self, &board_id, model_id, last);

@@ -55,6 +55,17 @@ impl Process {
         }
     }
 
+    /// The time that processors have worked for it so far.
+    pub fn processor_time(&self) -> Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid));
+        let stat = stat.with_context(|| format!("{} ({}) has ended", self.name, self.pid))?;
+        // In user and in kernel mode: the 12th and 13th field after the name.
+        let fields = stat.rsplit_once(')').map_or("", |(_, tail)| tail).split_ascii_whitespace().skip(11).take(2);
+        let ticks: u64 =
+            fields.map(str::parse::<u64>).sum::<std::result::Result<_, _>>().context("no times in /proc")?;
+        Ok(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
+    }
+
     /// Its command line, the program first.
     pub fn arguments(&self) -> Result<Vec<String>> {
         let line = fs::read_to_string(format!("/proc/{}/cmdline", self.pid))

@@ -1,10 +1,12 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread;
 
 use clap::Args;
-use clip::{Animations, Embedding, Engine, Limits, Tokenizer};
+use clip::{Animations, Embedding, Engine, Limits, Pixels, Tokenizer};
 use embedder::ErrorKind;
 use serde::Serialize;
 
@@ -86,16 +88,26 @@ pub fn run(arguments: Arguments) -> Outcome {
     })
 }
 
+/// Decodes the files of the next batch while the model computes one.
 fn embed_files(engine: &mut dyn Engine, files: &[PathBuf], limits: &Limits, output: &mut Output) -> io::Result<()> {
-    for chunk in files.chunks(BATCH) {
-        let names = chunk.iter().map(|path| path.to_string_lossy().into_owned());
-        let decode =
-            |path| Ok(inference::decode(&read_image(path, limits)?, limits, Animations::FirstFrame, false)?.pixels);
-        let inputs = chunk.iter().map(|path| decode(path));
-        let inputs = names.zip(inputs).collect();
-        output.print(inputs, |pixels| inference::embed_images(engine, pixels))?;
+    let mut chunks = files.chunks(BATCH);
+    let mut decoded = chunks.next().map(|chunk| decode(chunk, limits));
+    while let Some(inputs) = decoded {
+        let next = chunks.next();
+        decoded = thread::scope(|scope| {
+            let decoding = next.map(|chunk| scope.spawn(|| decode(chunk, limits)));
+            output.print(inputs, |pixels| inference::embed_images(engine, pixels))?;
+            Ok::<_, io::Error>(decoding.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))))
+        })?;
     }
     Ok(())
+}
+
+/// The pixels of each file, one after another: the largest images take much memory.
+fn decode(files: &[PathBuf], limits: &Limits) -> Vec<(String, Result<Pixels, Failure>)> {
+    let decode =
+        |path| Ok(inference::decode(&read_image(path, limits)?, limits, Animations::FirstFrame, false)?.pixels);
+    files.iter().map(|path| (path.to_string_lossy().into_owned(), decode(path))).collect()
 }
 
 fn embed_texts(engine: &mut dyn Engine, texts: Vec<String>, output: &mut Output) -> io::Result<()> {

@@ -1,55 +1,70 @@
 //! Imports, from the call to the last embedding.
 
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::ensure;
 use e2e::imports::queue_board;
 use e2e::measure::{behind_queue, large_board as import_large_board};
-use e2e::{Result, World, wait_for};
+use e2e::process::Process;
+use e2e::{Result, World};
 use postgres::Client;
 
-use crate::{figure, texts};
+use crate::{figure, milliseconds, texts};
 
-const LONG: Duration = Duration::from_secs(1800);
+/// The longest start of a worker.
+const SOON: Duration = Duration::from_secs(10);
+/// The longest import.
+const LONG: &str = "30 minutes";
 
 /// Imports the board, imports it again unchanged, and imports it from scratch during text queries.
 pub fn measure(world: &World, board: &str) -> Result<()> {
+    // After a text, passes of the embedder are short for a while.
+    thread::sleep(Duration::from_secs(6));
     let mut client = world.connect()?;
-    import(&mut client, board, "import")?;
+    let workers = workers(world)?;
+    let before = workers.iter().map(Process::processor_time).collect::<Result<Vec<_>>>()?;
+    let embedded = import(&mut client, board, "import")?;
+    for (process, before) in workers.iter().zip(before) {
+        let taken = (process.processor_time()? - before) / embedded.max(1);
+        figure(&format!("  processor time per image, {}", process.name), milliseconds(taken));
+    }
     import(&mut client, board, "import again, unchanged")?;
     client.execute("SELECT pinterest_purge_board($1)", &[&board])?;
-    texts::beside(world, || import(&mut client, board, "import beside text queries"))
+    texts::beside(world, || import(&mut client, board, "import beside text queries").map(drop))
 }
 
-fn import(client: &mut Client, board: &str, what: &str) -> Result<()> {
-    let began = Instant::now();
+/// The processes that import.
+fn workers(world: &World) -> Result<Vec<Process>> {
+    let worker = world.cluster.wait_for_backend("pg_pinterest worker", SOON)?;
+    let worker = Process::get(worker.pid).map(|process| Process { name: worker.backend_type, ..process });
+    Ok(worker.into_iter().chain(world.cluster.embedder()?).collect())
+}
+
+/// Imports the board, and returns how many images were embedded. The times are those that the import recorded: looking for its end often would slow it down.
+fn import(client: &mut Client, board: &str, what: &str) -> Result<u32> {
     let import = queue_board(client, board)?;
-    let mut listed = None;
-    let (state, pins, embedded) = wait_for("the import", LONG, || {
-        let row = client.query_one(
-            "SELECT state, phase, pins_listed, images_embedded, reason FROM pinterest.imports WHERE import_id = $1",
-            &[&import],
-        )?;
-        let (state, phase): (String, String) = (row.get(0), row.get(1));
-        if matches!(phase.as_str(), "images" | "finished") {
-            listed.get_or_insert_with(|| began.elapsed());
-        }
-        let ended = matches!(state.as_str(), "completed" | "failed" | "cancelled" | "needs_reauth");
-        Ok(ended.then(|| (state, row.get::<_, i32>(2), row.get::<_, i32>(3))))
-    })?;
+    client.execute("SELECT pinterest_wait_for_import($1, $2::text::interval)", &[&import, &LONG])?;
+    let row = client.query_one(
+        "SELECT state, pins_listed, images_embedded,
+                extract(epoch FROM finished_at - created_at)::float8, extract(epoch FROM listed_at - created_at)::float8
+           FROM pinterest.import WHERE import_id = $1",
+        &[&import],
+    )?;
+    let (state, pins, embedded): (String, i32, i32) = (row.get(0), row.get(1), row.get(2));
     ensure!(state == "completed", "the {what} is {state}");
-    let all = began.elapsed();
-    let listed = listed.unwrap_or(all);
-    figure(&format!("{what}: {pins} pins"), format!("{:.2} s", all.as_secs_f64()));
+    let (all, listed): (f64, Option<f64>) = (row.get(3), row.get(4));
+    figure(&format!("{what}: {pins} pins"), format!("{all:.2} s"));
     if embedded > 0 {
+        let listed = listed.unwrap_or(all);
+        figure("  until all pins are listed", format!("{listed:.2} s"));
         let images = all - listed;
-        figure("  until all pins are listed", format!("{:.2} s", listed.as_secs_f64()));
         figure(
             "  from there to the last embedding",
-            format!("{:.2} s, {:.1} images/s", images.as_secs_f64(), f64::from(embedded) / images.as_secs_f64()),
+            format!("{images:.2} s, {:.1} images/s", f64::from(embedded) / images),
         );
     }
-    Ok(())
+    Ok(embedded.try_into()?)
 }
 
 /// Measures the time and the memory of the processes during the import of a large board, and its size on disk.

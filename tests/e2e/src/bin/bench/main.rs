@@ -1,6 +1,5 @@
-//! `make bench`: figures measured with the full-size model, without pass or fail. An argument selects a measurement
-//! that needs no trained model: `search`, `tracking`, `queue`, `board` or
-//! `scale`.
+//! `make bench`: figures measured with the full-size model, without pass or fail. An argument selects a part, `embedder` or
+//! `import`, or a measurement that needs no model: `search`, `tracking`, `queue`, `board` or `scale`.
 
 mod embedder;
 mod import;
@@ -9,6 +8,8 @@ mod search;
 mod texts;
 mod tracking;
 
+use std::num::ParseIntError;
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -16,8 +17,6 @@ use e2e::process::Process;
 use e2e::{Installation, Model, Result, World};
 use sandbox::{Config, Family};
 
-/// Pins of the imported board.
-const PINS: u64 = 200;
 /// Latency of every response of Pinterest and its image host.
 const LATENCY: Duration = Duration::from_millis(50);
 /// Different images per family. The sandbox draws them before the measurements start.
@@ -29,31 +28,41 @@ fn main() -> Result<()> {
     if let Some(name) = std::env::args().nth(1) {
         println!("{}", installation.version());
         return match name.as_str() {
+            "embedder" => embedder::measure(&installation, &Model::find(&installation)?),
+            "import" => import(&Model::find(&installation)?),
             "search" => search::measure(),
             "tracking" => tracking::measure(),
             "queue" => import::behind_queues(number("QUEUED", 100_000)?),
             "board" => import::large_board(number("PINS", 20_000)?),
             "scale" => scale::measure(number("ACCOUNTS", 100_000)?, number("PINS", 10_000_000)?),
-            _ => bail!("no measurement \"{name}\": choose search, tracking, queue, board or scale"),
+            _ => bail!("no measurement \"{name}\": choose embedder, import, search, tracking, queue, board or scale"),
         };
     }
     let model = Model::find(&installation)?;
     println!("{}, model {}", installation.version(), model.directory().display());
 
     embedder::measure(&installation, &model)?;
+    import(&model)
+}
 
-    let mut config = Config::with_board(BOARD, &Family::ALL, PINS);
+fn import(model: &Model) -> Result<()> {
+    let mut config = Config::with_board(BOARD, &Family::ALL, number("PINS", 200)?);
     config.latency = LATENCY;
     config.image_latency = LATENCY;
     config.images.pool = Some(POOL);
-    let world = World::builder().sandbox(config).model(model.directory()).start()?;
+    let downloads = number("DOWNLOADS", 8_u64)?.to_string();
+    let world = World::builder()
+        .sandbox(config)
+        .model(model.directory())
+        .setting("pinterest.parallel_downloads", &downloads)
+        .start()?;
     texts::measure(&world)?;
     import::measure(&world, BOARD)?;
     memory(&world)
 }
 
 /// A number from the environment.
-fn number(name: &str, default: i64) -> Result<i64> {
+fn number<T: FromStr<Err = ParseIntError>>(name: &str, default: T) -> Result<T> {
     match std::env::var(name).ok().filter(|value| !value.is_empty()) {
         Some(value) => value.parse().with_context(|| format!("{name} is not a number")),
         None => Ok(default),
