@@ -111,10 +111,12 @@ impl ActivationParts<'_> {
     #[inline(always)]
     #[allow(unsafe_code, reason = "the caller's duty")]
     pub(super) unsafe fn encode<F: Format>(&self, simd: F::Simd, row: usize, column: usize, values: &[f32]) {
-        let per_word = self.kind.per_word();
-        let (first_word, first_group) = (column / per_word, self.kind.groups(column));
+        debug_assert_eq!(self.kind, F::ACTIVATIONS);
+        // Constants: a division by a variable takes as long as the rest.
+        let per_word = const { F::ACTIVATIONS.per_word() };
+        let (first_word, first_group) = (column / per_word, F::ACTIVATIONS.groups(column));
         let words = first_word..first_word + values.len() / per_word;
-        let scales = first_group..first_group + self.kind.groups(values.len());
+        let scales = first_group..first_group + F::ACTIVATIONS.groups(values.len());
         // SAFETY: guaranteed by the caller.
         let (words, scales) = unsafe { (self.words.part(row, words), self.scales.part(row, scales)) };
         F::encode(simd, values, words, scales);
@@ -134,7 +136,8 @@ impl ActivationParts<'_> {
         column: usize,
         values: [<F::Simd as Simd>::Floats; VECTORS],
     ) {
-        let (lanes, per_word) = (F::Simd::LANES, self.kind.per_word());
+        debug_assert_eq!(self.kind, F::ACTIVATIONS);
+        let (lanes, per_word) = const { (F::Simd::LANES, F::ACTIVATIONS.per_word()) };
         let words = column / per_word..(column + VECTORS * lanes) / per_word;
         // SAFETY: guaranteed by the caller.
         let words = unsafe { self.words.part(row, words) };
