@@ -103,7 +103,7 @@ impl<F: Format> Work<F::Simd> for Strip<'_, F> {
                 before = block;
             }
         }
-        self.finish(simd, &sums, before, 0..before.height * before.width);
+        self.finish(simd, &sums, before, 0..before.height);
     }
 }
 
@@ -122,8 +122,7 @@ impl<F: Format> Strip<'_, F> {
         let rows = std::array::from_fn::<_, DOWN, _>(|down| self.row_tiles(block.row + down * TILE, steps));
         let columns = std::array::from_fn::<_, ACROSS, _>(|across| self.column_tiles(block.column + across, steps));
 
-        let vectors = before.height * before.width;
-        let vectors_per_step = vectors.div_ceil(steps);
+        let rows_per_step = before.height.div_ceil(steps);
         // The steps of all blocks of rows prefetch the weights of the next block of outputs.
         let blocks = self.rows.len().div_ceil(BLOCK * TILE);
         let words_per_step = self.words.len().div_ceil(blocks * steps);
@@ -142,8 +141,8 @@ impl<F: Format> Strip<'_, F> {
                         self.tiles.prefetch(self.weights.words, column + word * PANEL);
                     }
                 }
-                let first = step * vectors_per_step;
-                self.finish(simd, sums, before, first..(first + vectors_per_step).min(vectors));
+                let first = step * rows_per_step;
+                self.finish(simd, sums, before, first..(first + rows_per_step).min(before.height));
             },
         );
     }
@@ -168,28 +167,37 @@ impl<F: Format> Strip<'_, F> {
         column / TILES * self.weights.panel_words + self.words.start * PANEL + column % TILES * TILE
     }
 
-    /// Adds the bias to some vectors of a block's sums, row by row, and passes them to the target.
+    /// Adds the bias to some rows of a block's sums, and passes them to the target.
     #[inline(always)]
-    fn finish(&self, simd: F::Simd, sums: &Sums, block: Block, vectors: Range<usize>) {
-        for vector in vectors {
-            // The width is 1 or 2, and a division would take longer than the rest.
-            let (row, across) = (vector >> (block.width - 1), vector & (block.width - 1));
-            let column = (block.column + across) * TILE;
-            let value = simd.load(sums.row((row / TILE, across), row % TILE));
-            if self.words.start > 0 {
-                // SAFETY: `multiply` assigns the rows of a chunk and the columns of a strip to one task.
-                #[allow(unsafe_code, reason = "the columns of a strip are written by one task")]
-                unsafe {
-                    self.target.add::<F, 1>(simd, block.row + row, column, [value]);
-                }
-                continue;
-            }
-            let value = simd.add(value, simd.load(&self.weights.bias[column..]));
-            // SAFETY: as above.
-            #[allow(unsafe_code, reason = "the columns of a strip are written by one task")]
-            unsafe {
-                self.target.finish::<F, 1>(simd, block.row + row, column, [value]);
+    fn finish(&self, simd: F::Simd, sums: &Sums, block: Block, rows: Range<usize>) {
+        for row in rows {
+            match block.width {
+                BLOCK => self.finish_row::<BLOCK>(simd, sums, block, row),
+                _ => self.finish_row::<1>(simd, sums, block, row),
             }
         }
+    }
+
+    /// One row of a block of `ACROSS` tiles of outputs. It has few instructions: they are executed between those that
+    /// multiply, of which the processor sees only so many ahead.
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "the columns of a strip are written by one task")]
+    fn finish_row<const ACROSS: usize>(&self, simd: F::Simd, sums: &Sums, block: Block, row: usize) {
+        let column = block.column * TILE;
+        let mut values = [simd.splat(0.0); ACROSS];
+        for (across, value) in values.iter_mut().enumerate() {
+            *value = simd.load(sums.row((row / TILE, across), row % TILE));
+        }
+        let row = block.row + row;
+        if self.words.start > 0 {
+            // SAFETY: `multiply` assigns the rows of a chunk and the columns of a strip to one task.
+            return unsafe { self.target.add::<F, ACROSS>(simd, row, column, values) };
+        }
+        let biases = self.weights.bias[column..][..ACROSS * TILE].chunks_exact(TILE);
+        for (value, bias) in values.iter_mut().zip(biases) {
+            *value = simd.add(*value, simd.load(bias));
+        }
+        // SAFETY: as above.
+        unsafe { self.target.finish::<F, ACROSS>(simd, row, column, values) }
     }
 }
