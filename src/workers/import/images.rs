@@ -104,19 +104,25 @@ impl<'a> Images<'a> {
             }
             let mut outcomes = Vec::new();
             let mut turns = Vec::new();
+            let mut interrupted = Ok(());
             let mut next = tasks.join_next().await;
             // The embedder answers the images of a pass together. They are recorded in one transaction.
             tokio::task::yield_now().await;
             while let Some(ended) = next {
                 // After a panic the image's lease ends, and the attempt counts.
                 if let Ok((image, (outcome, turn))) = ended {
-                    outcomes.push((image, outcome?));
+                    match outcome {
+                        Ok(outcome) => outcomes.push((image, outcome)),
+                        Err(interruption) => interrupted = interrupted.and(Err(interruption)),
+                    }
                     turns.extend(turn);
                 }
                 next = tasks.try_join_next();
             }
+            // What is done is recorded before an interruption.
             self.record(outcomes).await?;
             drop(turns);
+            interrupted?;
         }
     }
 
