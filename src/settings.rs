@@ -419,10 +419,11 @@ settings! {
         i64::from(MAX_QUEUED_IMPORTS.get())
     }
 
-    /// 8: at 50 ms each, enough for 160 images per second. Many more lower the success rate at public CDNs.
-    static PARALLEL_DOWNLOADS: Integer = integer(c"pinterest.parallel_downloads", 8, 1..=64, PLAIN,
+    /// 8: at 50 ms each, enough for 160 images per second. Many more lower the success rate at public CDNs. At most 32: twice
+    /// as many images are claimed, and a slow embedder must embed those of all imports within their lease.
+    static PARALLEL_DOWNLOADS: Integer = integer(c"pinterest.parallel_downloads", 8, 1..=32, PLAIN,
         c"Images downloaded at the same time for one import.",
-        c"",
+        c"A worker may hold as many images of pinterest.max_image_size in memory for each import, and as many of up to 4 MB.",
     );
 
     /// Images downloaded at the same time for one import.

@@ -119,10 +119,13 @@ impl<'a> Images<'a> {
                 }
                 next = tasks.try_join_next();
             }
-            // What is done is recorded before an interruption.
-            self.record(outcomes).await?;
+            // What is done is recorded before an interruption. If the claim is lost, nothing of this run counts.
+            let recorded = self.record(outcomes).await;
             drop(turns);
-            interrupted?;
+            match recorded {
+                Err(Interruption::Lost | Interruption::Cancelled) => return recorded,
+                _ => interrupted.and(recorded)?,
+            }
         }
     }
 

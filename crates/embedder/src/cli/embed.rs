@@ -95,7 +95,8 @@ fn embed_files(engine: &mut dyn Engine, files: &[PathBuf], limits: &Limits, outp
     while let Some(inputs) = decoded {
         let next = chunks.next();
         decoded = thread::scope(|scope| {
-            let decoding = next.map(|chunk| scope.spawn(|| decode(chunk, limits)));
+            let decoder = thread::Builder::new().name("decode".to_owned());
+            let decoding = next.map(|chunk| decoder.spawn_scoped(scope, || decode(chunk, limits))).transpose()?;
             output.print(inputs, |pixels| inference::embed_images(engine, pixels))?;
             Ok::<_, io::Error>(decoding.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))))
         })?;

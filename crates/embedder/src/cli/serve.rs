@@ -99,7 +99,7 @@ pub struct Arguments {
     max_queue: NonZeroUsize,
 
     /// Longest forward pass; as many images or texts share a pass as fit, at least one. A text that arrives during a pass
-    /// waits for its end. Without texts, passes of up to eight images may take twice this time
+    /// waits for its end. While no texts come, passes of up to eight images may take twice this time, and with candle any
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 60, value_parser = value_parser!(u64).range(1..=60_000))]
     max_pass_time: u64,
 

@@ -15,8 +15,8 @@ use crate::net::{AddressRule, Endpoints, GuardedResolver, Inquiry, LookUp, Syste
 /// The `User-Agent` header.
 const USER_AGENT: &str = concat!("pg_pinterest/", env!("CARGO_PKG_VERSION"));
 
-/// Idle connections kept per host: as many as images are fetched in parallel.
-const IDLE_CONNECTIONS: usize = 8;
+/// Idle connections kept per host: as many as the most images that an import fetches in parallel.
+const IDLE_CONNECTIONS: usize = 32;
 
 /// How long an idle connection is kept: shorter than on servers, so that a request rarely meets a closing connection.
 const IDLE_FOR: Duration = Duration::from_secs(30);

@@ -67,7 +67,7 @@ impl Server {
     fn start(installation: &Installation, model: &Model, socket: &Path) -> Result<Self> {
         let mut command = Command::new(installation.embedder());
         command.args(["serve", "--parent-death", "--model"]).arg(model.directory()).arg("--socket").arg(socket);
-        let server = command.stderr(Stdio::null()).spawn().context("cannot start pinterest-embedder")?;
+        let server = command.spawn().context("cannot start pinterest-embedder")?;
         let server = Self(server);
         wait_for("the embedder's socket", LONG, || Ok(socket.exists().then_some(())))?;
         Ok(server)

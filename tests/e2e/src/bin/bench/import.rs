@@ -41,7 +41,8 @@ fn workers(world: &World) -> Result<Vec<Process>> {
     Ok(worker.into_iter().chain(world.cluster.embedder()?).collect())
 }
 
-/// Imports the board, and returns how many images were embedded. The times are those that the import recorded: looking for its end often would slow it down.
+/// Imports the board, and returns how many images were embedded. The times are those that the import recorded: looking for
+/// its end often would slow it down.
 fn import(client: &mut Client, board: &str, what: &str) -> Result<u32> {
     let import = queue_board(client, board)?;
     client.execute("SELECT pinterest_wait_for_import($1, $2::text::interval)", &[&import, &LONG])?;
@@ -54,15 +55,13 @@ fn import(client: &mut Client, board: &str, what: &str) -> Result<u32> {
     let (state, pins, embedded): (String, i32, i32) = (row.get(0), row.get(1), row.get(2));
     ensure!(state == "completed", "the {what} is {state}");
     let (all, listed): (f64, Option<f64>) = (row.get(3), row.get(4));
-    figure(&format!("{what}: {pins} pins"), format!("{all:.2} s"));
-    if embedded > 0 {
-        let listed = listed.unwrap_or(all);
+    let rate = match embedded {
+        0 => String::new(),
+        _ => format!(", {:.1} images/s", f64::from(embedded) / all),
+    };
+    figure(&format!("{what}: {pins} pins"), format!("{all:.2} s{rate}"));
+    if let Some(listed) = listed.filter(|_| embedded > 0) {
         figure("  until all pins are listed", format!("{listed:.2} s"));
-        let images = all - listed;
-        figure(
-            "  from there to the last embedding",
-            format!("{images:.2} s, {:.1} images/s", f64::from(embedded) / images),
-        );
     }
     Ok(embedded.try_into()?)
 }
