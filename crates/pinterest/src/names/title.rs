@@ -112,6 +112,7 @@ mod tests {
             ("\u{212B}ngstr\u{F6}m", "\u{C5}ngstro\u{308}m", Rank::Spelling),
             // Marks of different classes in another order.
             ("a\u{323}\u{307}", "a\u{307}\u{323}", Rank::Spelling),
+            ("\u{1FF2}\u{A3C}", "\u{3C9}\u{300}\u{345}\u{A3C}", Rank::Spelling),
             // Blanks: several, no-break, ideographic, line breaks, tab, line separator.
             ("Barn  wedding", "Barn wedding", Rank::Spelling),
             ("Barn wedding", "\u{A0}Barn\u{A0}\u{2009}wedding\u{3000}", Rank::Spelling),
@@ -175,7 +176,10 @@ mod tests {
             ] {
                 prop_assert_eq!(folded(&form), once.clone());
             }
-            prop_assert_eq!(folded(&CaseMapper::new().fold_string(&text)), once);
+            // Decomposed first: folding makes a letter of U+0345, after which marks are no longer put in order (The Unicode
+            // Standard, section 3.13, on D145).
+            let decomposed = DecomposingNormalizerBorrowed::new_nfd().normalize(&text);
+            prop_assert_eq!(folded(&CaseMapper::new().fold_string(&decomposed)), once);
         }
     }
 }
