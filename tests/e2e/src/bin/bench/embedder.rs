@@ -1,5 +1,6 @@
 //! The embedder without Postgres and network.
 
+use std::io::Cursor;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use e2e::{Installation, Model, Result, wait_for};
 use embedder::{Animations, Client, ModelState};
+use image::ImageFormat;
 use sandbox::scene::{Family, draw};
 use tokio::task::JoinSet;
 
@@ -50,12 +52,12 @@ pub fn measure(installation: &Installation, model: &Model) -> Result<()> {
 }
 
 fn pictures((width, height): (u32, u32)) -> Result<Vec<Vec<u8>>> {
-    let directory = tempfile::tempdir()?;
-    let path = directory.path().join("picture.jpg");
     (0..PICTURES)
         .map(|number| {
-            draw(Family::ALL[number % Family::ALL.len()], number as u64, width, height).save(&path)?;
-            Ok(std::fs::read(&path)?)
+            let mut bytes = Cursor::new(Vec::new());
+            let family = Family::ALL[number % Family::ALL.len()];
+            draw(family, number as u64, width, height).write_to(&mut bytes, ImageFormat::Jpeg)?;
+            Ok(bytes.into_inner())
         })
         .collect()
 }
