@@ -26,14 +26,12 @@ export CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND=1
 export PGRX_BUILD_FLAGS="--workspace --features pinterest-embedder/default"
 
 # Cargo's default features choose Postgres 15. To choose another major version, the defaults are switched off for the whole
-# workspace, so that the embedder's have to be named again. `package_features` are for the package pg_pinterest alone.
+# workspace, so that the embedder's have to be named again.
 # shellcheck disable=SC2034 # used by the scripts that source this
-features=() package_features=()
+features=()
 if [ "$pg_major" != 15 ]; then
     # shellcheck disable=SC2034
     features=(--no-default-features --features "pg_pinterest/pg$pg_major,pinterest-embedder/default")
-    # shellcheck disable=SC2034
-    package_features=(--no-default-features --features "pg$pg_major")
 fi
 export cargo_output
 

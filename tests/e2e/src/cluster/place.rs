@@ -16,6 +16,9 @@ use crate::process::Process;
 use crate::server_user::ServerUser;
 use crate::wait::wait_for;
 
+/// Variable of the environment with another directory for clusters; `tools/test` makes one in memory.
+const CLUSTERS: &str = "PG_PINTEREST_CLUSTERS";
+
 /// A short path that exists on every system.
 const SOCKET_PARENT: &str = "/tmp";
 
@@ -30,13 +33,15 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Creates the directories at `root`, or under `target/clusters` with this process's id in the name.
+    /// Creates the directories at `root`, or under `target/clusters`, or what [`CLUSTERS`] names, with this process's id in the
+    /// name.
     pub(super) fn make(root: Option<PathBuf>) -> Result<Self> {
         let root = match root {
             Some(root) => root,
             None => {
                 static NUMBER: AtomicU32 = AtomicU32::new(1);
-                let clusters = runtime_directory("clusters")?;
+                let clusters =
+                    std::env::var_os(CLUSTERS).map_or_else(|| runtime_directory("clusters"), |path| Ok(path.into()))?;
                 static SWEPT: Once = Once::new();
                 SWEPT.call_once(|| sweep(&clusters));
                 let number = NUMBER.fetch_add(1, Ordering::Relaxed);

@@ -54,31 +54,39 @@ fn refused_at(world: &World, place: &str) -> Result<()> {
     Ok(())
 }
 
-fn plant(client: &mut Client, statements: &str) -> Result<()> {
-    client.batch_execute(statements)?;
+/// Executes statements one by one: a transaction that changes several tables can end in a deadlock with a worker.
+fn plant<const COUNT: usize>(client: &mut Client, statements: [&str; COUNT]) -> Result<()> {
+    for statement in statements {
+        client.batch_execute(statement)?;
+    }
     Ok(())
 }
 
 #[test]
 fn planted_code_regains_nothing_in_the_tracking_worker() -> Result<()> {
     let (world, mut client) = World::of(quick_board("Beach", 1))?.with_session()?;
-    plant(&mut client, INTRUDER)?;
+    client.batch_execute(INTRUDER)?;
     let (_, mut owner) = table_of(&world, "ann")?;
     plant(
         &mut owner,
-        "CREATE TRIGGER mine BEFORE UPDATE ON venues FOR EACH ROW EXECUTE FUNCTION regain_trigger('trigger of the table');
-         CREATE CONSTRAINT TRIGGER later AFTER UPDATE ON venues DEFERRABLE INITIALLY DEFERRED
-             FOR EACH ROW EXECUTE FUNCTION regain_trigger('deferred trigger of the table');
-         CREATE INDEX ON venues (regain_at('index of the table'), embedding) WHERE embedding IS NOT NULL;
-         ALTER TABLE venues ADD CHECK (regain('check of the table'))",
+        [
+            "CREATE TRIGGER mine BEFORE UPDATE ON venues FOR EACH ROW EXECUTE FUNCTION regain_trigger('trigger of the table')",
+            "CREATE CONSTRAINT TRIGGER later AFTER UPDATE ON venues DEFERRABLE INITIALLY DEFERRED
+                 FOR EACH ROW EXECUTE FUNCTION regain_trigger('deferred trigger of the table')",
+            "CREATE INDEX ON venues (regain_at('index of the table'), embedding) WHERE embedding IS NOT NULL",
+            "ALTER TABLE venues ADD CHECK (regain('check of the table'))",
+        ],
     )?;
     plant(
         &mut client,
-        "ALTER TABLE pinterest.tracked_row ADD CHECK (regain('check of the queue')) NOT VALID;
-         CREATE TRIGGER mine AFTER UPDATE ON pinterest.tracked_row FOR EACH ROW
-             EXECUTE FUNCTION regain_trigger('trigger of the queue');
-         CREATE POLICY mine ON pinterest.tracked_column AS RESTRICTIVE TO pinterest_worker USING (regain('policy of the columns'));
-         INSERT INTO ann.venues VALUES (1, 'barn')",
+        [
+            "ALTER TABLE pinterest.tracked_row ADD CHECK (regain('check of the queue')) NOT VALID",
+            "CREATE TRIGGER mine AFTER UPDATE ON pinterest.tracked_row FOR EACH ROW
+                 EXECUTE FUNCTION regain_trigger('trigger of the queue')",
+            "CREATE POLICY mine ON pinterest.tracked_column AS RESTRICTIVE TO pinterest_worker
+                 USING (regain('policy of the columns'))",
+            "INSERT INTO ann.venues VALUES (1, 'barn')",
+        ],
     )?;
     settled(&mut client)?;
     for place in [
@@ -97,14 +105,16 @@ fn planted_code_regains_nothing_in_the_tracking_worker() -> Result<()> {
 #[test]
 fn planted_code_regains_nothing_in_the_worker_of_imports() -> Result<()> {
     let (world, mut client) = World::of(quick_board("Beach", 2))?.with_session()?;
-    plant(&mut client, INTRUDER)?;
+    client.batch_execute(INTRUDER)?;
     plant(
         &mut client,
-        "ALTER TABLE pinterest.pin ADD CHECK (regain('check of the pins')) NOT VALID;
-         CREATE TRIGGER mine BEFORE INSERT OR UPDATE ON pinterest.pin_image FOR EACH ROW
-             EXECUTE FUNCTION regain_trigger('trigger of the images');
-         CREATE POLICY mine ON pinterest.import AS RESTRICTIVE TO pinterest_worker USING (regain('policy of the imports'));
-         CREATE INDEX ON pinterest.board (regain_at('index of the boards'), name)",
+        [
+            "ALTER TABLE pinterest.pin ADD CHECK (regain('check of the pins')) NOT VALID",
+            "CREATE TRIGGER mine BEFORE INSERT OR UPDATE ON pinterest.pin_image FOR EACH ROW
+                 EXECUTE FUNCTION regain_trigger('trigger of the images')",
+            "CREATE POLICY mine ON pinterest.import AS RESTRICTIVE TO pinterest_worker USING (regain('policy of the imports'))",
+            "CREATE INDEX ON pinterest.board (regain_at('index of the boards'), name)",
+        ],
     )?;
     import(&mut client, "Beach")?;
     for place in ["check of the pins", "trigger of the images", "policy of the imports"] {
