@@ -29,14 +29,9 @@ impl Process {
 
     /// One process; `None` if it has ended or is a zombie.
     pub fn get(pid: i32) -> Option<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name is in brackets and may contain any character, even brackets.
-        let (head, tail) = stat.rsplit_once(')')?;
-        let name = head.split_once('(')?.1.to_string();
-        let mut fields = tail.split_ascii_whitespace();
-        let state = fields.next()?;
-        let parent = fields.next()?.parse().ok()?;
-        (state != "Z").then_some(Self { pid, parent, name })
+        let (name, fields) = stat(pid)?;
+        let parent = fields.get(1)?.parse().ok()?;
+        (fields.first()? != "Z").then_some(Self { pid, parent, name })
     }
 
     /// All processes below `ancestor`, children of children included.
@@ -57,12 +52,10 @@ impl Process {
 
     /// The time that processors have worked for it so far.
     pub fn processor_time(&self) -> Result<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid));
-        let stat = stat.with_context(|| format!("{} ({}) has ended", self.name, self.pid))?;
-        // In user and in kernel mode: the 12th and 13th field after the name.
-        let fields = stat.rsplit_once(')').map_or("", |(_, tail)| tail).split_ascii_whitespace().skip(11).take(2);
-        let ticks: u64 =
-            fields.map(str::parse::<u64>).sum::<std::result::Result<_, _>>().context("no times in /proc")?;
+        let (_, fields) = stat(self.pid).with_context(|| format!("{} ({}) has ended", self.name, self.pid))?;
+        // In user and in kernel mode.
+        let times = fields.get(11..13).context("no times in /proc")?;
+        let ticks: u64 = times.iter().map(|ticks| ticks.parse::<u64>()).sum::<Result<_, _>>()?;
         Ok(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
     }
 
@@ -93,6 +86,15 @@ impl Process {
             .with_context(|| format!("no {field} for {} ({})", self.name, self.pid))?;
         Ok(kilobytes * 1024)
     }
+}
+
+/// The name of a process, and the fields after it in `/proc/PID/stat`, of which the first is its state.
+fn stat(pid: i32) -> Option<(String, Vec<String>)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name is in brackets and may contain any character, even brackets.
+    let (head, tail) = stat.rsplit_once(')')?;
+    let name = head.split_once('(')?.1.to_owned();
+    Some((name, tail.split_ascii_whitespace().map(str::to_owned).collect()))
 }
 
 /// Sends SIGTERM to a process.

@@ -5,13 +5,13 @@
 //! pixels, tokens ── model ──► tower ──► norm, product, attention ◄────────────────────┘
 //! ```
 //!
-//! - `model`, `tower`: CLIP's two transformers, in terms of `norm`, `product` and `attention`.
+//! - `model`, `vision`, `tower`: CLIP's two transformers, in terms of `norm`, `product` and `attention`.
 //! - `simd`: the instructions of a processor behind the trait `Simd`: `simd/avx2.rs`, `simd/avx512.rs`; matrix instructions
 //!   behind `Tiles`: `simd/amx.rs`. `product/tiles.rs` and `attention/tiles.rs` compute by these.
 //! - `format`: how f32, bf16 and int8 numbers are stored in words and multiplied, for any `Simd`.
 //! - `variants`: the table of precisions and processors. **A kernel is added here**, with its `Simd` or `Format`.
 //! - `layout`, `pack`, `packed`, `record`, `storage`: the packed file.
-//! - `buffer`, `pool`: memory and threads.
+//! - `buffer`, `pool`, `parameters`: memory, threads, and what they read.
 //!
 //! A row's result has the same bits in every batch and on any number of threads, since the order of a sum never depends on
 //! them.
@@ -25,6 +25,7 @@ mod model;
 mod norm;
 mod pack;
 mod packed;
+mod parameters;
 mod pool;
 mod product;
 mod record;
@@ -32,6 +33,7 @@ mod simd;
 mod storage;
 mod tower;
 mod variants;
+mod vision;
 
 use std::num::NonZeroUsize;
 use std::path::Path;

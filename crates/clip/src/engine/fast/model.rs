@@ -1,24 +1,23 @@
 //! Both towers on packed weights.
 
-use std::marker::PhantomData;
-use std::ops::Range;
-
 use super::attention::Sequence;
 use super::format::Format;
 use super::layout::Layout;
-use super::norm::{Norm, VisionEmbedding, begin};
+use super::parameters::Parameters;
 use super::pool::Pool;
-use super::product::{ActivationParts, Activations, Target, Weights, multiply};
-use super::simd::{Simd, Work};
 use super::storage::Storage;
-use super::tower::{Context, Tower};
+use super::tower::Tower;
+use super::vision::Vision;
 use crate::engine::{Engine, ModelInfo, tokens};
 use crate::error::Error;
-use crate::preprocess::SIDE;
 use crate::{DIMENSION, Embedding, Pixels};
 
 /// Images of one pass. The intermediate results of eight fit the third-level cache, those of 32 do not.
 const IMAGES: usize = 8;
+
+/// Fewest images for which a thread reads all weights by itself. The threads then need not wait for one another after each
+/// product.
+const SHARE: usize = 4;
 
 /// Texts of one pass. A text is a sixth of an image, and most of its time is spent reading the weights.
 const TEXTS: usize = 64;
@@ -28,15 +27,11 @@ const TEXTS: usize = 64;
 /// A panic leaves only scratch memory behind, which every pass writes before it reads.
 pub(super) struct Model<F: Format, E: Format> {
     info: ModelInfo,
-    storage: Storage,
-    layout: Layout,
-    inner: F::Simd,
-    edge: E::Simd,
+    parameters: Parameters<F, E>,
     pool: Pool,
-    vision: Tower,
+    /// One for each thread.
+    vision: Vec<Vision>,
     text: Tower,
-    patches: Activations,
-    side: usize,
 }
 
 impl<F: Format, E: Format> Engine for Model<F, E> {
@@ -45,13 +40,13 @@ impl<F: Format, E: Format> Engine for Model<F, E> {
     }
 
     fn is_current(&self) -> bool {
-        self.storage.is_current()
+        self.parameters.storage.is_current()
     }
 
     fn embed_images(&mut self, images: &[Pixels]) -> Result<Vec<Embedding>, Error> {
         let pool = self.pool.clone();
-        let features = images.chunks(IMAGES).flat_map(|batch| pool.run(|| self.images(batch)));
-        features.map(|features| Embedding::normalised(&features)).collect()
+        let features = pool.run(|| self.images(images));
+        features.iter().map(|features| Embedding::normalised(features)).collect()
     }
 
     fn embed_texts(&mut self, texts: &[Vec<u32>]) -> Result<Vec<Embedding>, Error> {
@@ -74,58 +69,29 @@ impl<F: Format, E: Format> Model<F, E> {
     ) -> Self {
         Self {
             info,
-            vision: Tower::new::<F, E>(inner, &layout.vision, false),
+            vision: (0..pool.threads()).map(|_| Vision::new::<F, E>(inner, &layout, patch)).collect(),
             text: Tower::new::<F, E>(inner, &layout.text, true),
-            patches: Activations::new(E::ACTIVATIONS, layout.patches.inputs),
-            storage,
-            layout,
-            inner,
-            edge,
+            parameters: Parameters { storage, layout, inner, edge },
             pool,
-            side: patch,
         }
-    }
-
-    fn floats<'a>(storage: &'a Storage, part: &Range<usize>) -> &'a [f32] {
-        bytemuck::cast_slice(&storage[part.clone()])
     }
 
     /// The features of images, not normalised.
-    fn images(&mut self, images: &[Pixels]) -> Vec<[f32; DIMENSION]> {
-        let positions = (SIDE / self.side).pow(2) + 1;
-        self.embed_patches(images, positions);
-        let sequences: Vec<Sequence> = (0..images.len())
-            .map(|image| Sequence { rows: image * positions..(image + 1) * positions, queries: 0..1, output: image })
-            .collect();
-        let context = Context { storage: &self.storage, simd: self.inner, pool: &self.pool };
-        let edge = Context { storage: &self.storage, simd: self.edge, pool: &self.pool };
-        self.vision.run::<F, E>(context, edge, &sequences)
-    }
-
-    fn embed_patches(&mut self, images: &[Pixels], positions: usize) {
-        let rows = images.len() * positions;
-        self.patches.reserve(rows);
-        self.vision.reserve(rows, images.len());
-        {
-            let output = self.patches.parts();
-            let (simd, side) = (self.edge, self.side);
-            self.pool.for_each(rows, |row| {
-                let pixels = images[row / positions].as_slice();
-                let position = row % positions;
-                simd.vectorize(Patch { pixels, row, position, side, output: &output, format: PhantomData::<E> });
-            });
+    fn images(&mut self, mut images: &[Pixels]) -> Vec<[f32; DIMENSION]> {
+        let Self { parameters, pool, vision, .. } = self;
+        let mut features = Vec::with_capacity(images.len());
+        while vision.len() > 1 && images.len() >= SHARE * vision.len() {
+            let share = IMAGES.min(images.len() / vision.len());
+            let (shared, rest) = images.split_at(share * vision.len());
+            let parts = shared.chunks(share).zip(&mut *vision).collect();
+            let alone = Pool::of_caller();
+            features.extend(pool.map(parts, |(images, vision)| vision.features(parameters, &alone, images)).concat());
+            images = rest;
         }
-        let weights = Weights::new(&self.storage, &self.layout.patches);
-        let target = Target::Store(self.vision.stream.parts());
-        multiply::<E>(self.edge, &self.pool, &self.patches, rows, weights, &target);
-
-        let embedding = VisionEmbedding {
-            class: Self::floats(&self.storage, &self.layout.class),
-            positions: Self::floats(&self.storage, &self.layout.vision.positions),
-        };
-        let norm = Norm::new(&self.storage, &self.layout.before_vision);
-        let stride = self.vision.stream.stride;
-        begin(self.inner, &self.pool, norm, embedding, (&mut self.vision.stream.values, stride), rows);
+        for images in images.chunks(IMAGES) {
+            features.extend(vision[0].features(parameters, pool, images));
+        }
+        features
     }
 
     /// The features of texts, each with its end mark last, not normalised.
@@ -138,9 +104,10 @@ impl<F: Format, E: Format> Model<F, E> {
             rows += length;
         }
         self.text.reserve(rows, texts.len());
-        let tokens = Self::floats(&self.storage, &self.layout.tokens);
-        let positions = Self::floats(&self.storage, &self.layout.text.positions);
-        let width = self.layout.text.projection.inputs;
+        let Parameters { layout, .. } = &self.parameters;
+        let tokens = self.parameters.floats(&layout.tokens);
+        let positions = self.parameters.floats(&layout.text.positions);
+        let width = layout.text.projection.inputs;
         let all = texts.iter().flat_map(|text| text.iter().enumerate());
         for (row, (position, &token)) in all.enumerate() {
             let token = &tokens[token as usize * width..][..width];
@@ -150,46 +117,7 @@ impl<F: Format, E: Format> Model<F, E> {
                 *value = token + position;
             }
         }
-        let context = Context { storage: &self.storage, simd: self.inner, pool: &self.pool };
-        let edge = Context { storage: &self.storage, simd: self.edge, pool: &self.pool };
+        let (context, edge) = self.parameters.contexts(&self.pool);
         self.text.run::<F, E>(context, edge, &sequences)
-    }
-}
-
-/// One patch as a row of activations: red, green, blue, each row by row, in the order of the convolution's weights. The row
-/// of the class token, at position 0, is zero: simpler than leaving it out, and a fiftieth of the work.
-struct Patch<'a, E> {
-    /// Of its image.
-    pixels: &'a [f32],
-    row: usize,
-    position: usize,
-    side: usize,
-    output: &'a ActivationParts<'a>,
-    format: PhantomData<E>,
-}
-
-impl<E: Format> Work<E::Simd> for Patch<'_, E> {
-    type Output = ();
-
-    #[inline(always)]
-    #[allow(unsafe_code, reason = "each row is written by the one task that has it")]
-    fn run(self, simd: E::Simd) {
-        let Self { pixels, row, position, side, output, .. } = self;
-        let zeros = [0.0; SIDE];
-        let zeros = &zeros[..side];
-        let across = SIDE / side;
-        for channel in 0..3 {
-            for line in 0..side {
-                let values = match position.checked_sub(1) {
-                    None => zeros,
-                    Some(patch) => {
-                        let (top, left) = (patch / across * side + line, patch % across * side);
-                        &pixels[(channel * SIDE + top) * SIDE + left..][..side]
-                    }
-                };
-                // SAFETY: `embed_patches` gives every row to one task.
-                unsafe { output.encode::<E>(simd, row, (channel * side + line) * side, values) };
-            }
-        }
     }
 }

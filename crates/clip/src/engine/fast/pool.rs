@@ -30,6 +30,11 @@ impl Pool {
         Ok(Self(Some(Arc::new(pool))))
     }
 
+    /// Only the caller's thread.
+    pub(super) fn of_caller() -> Self {
+        Self(None)
+    }
+
     /// Runs `work` on one of the threads. Must enclose every call of [`for_each`](Self::for_each), which distributes work over
     /// the threads of the current pool.
     pub(super) fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
@@ -57,6 +62,14 @@ impl Pool {
                 (0..count).into_par_iter().with_min_len(least).with_max_len(least).for_each(task);
             }
             _ => (0..count).for_each(task),
+        }
+    }
+
+    /// Calls `task` with every item, on any thread, and returns the results in the items' order.
+    pub(super) fn map<T: Send, R: Send>(&self, items: Vec<T>, task: impl Fn(T) -> R + Sync + Send) -> Vec<R> {
+        match &self.0 {
+            Some(_) => items.into_par_iter().with_max_len(1).map(task).collect(),
+            None => items.into_iter().map(task).collect(),
         }
     }
 }
