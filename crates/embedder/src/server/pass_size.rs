@@ -15,9 +15,9 @@ const WEIGHT: f64 = 0.25;
 
 /// Chooses sizes so that a pass stays below a limit, since a text that arrives during a pass waits for its end.
 ///
-/// While no texts come, a pass of up to eight images may take twice the limit: two cores that embed 45 images per second are
-/// 6 percent faster with five images in a pass than with two. The first text after a pause waits for such a pass, the
-/// following ones do not.
+/// As long as no texts arrive, a pass of up to eight images may take twice the limit. On two cores that embed 45 images per
+/// second, five images in a pass instead of two increase the rate by 6 percent. The first text after a pause waits for such
+/// a pass, the following ones do not.
 ///
 /// Engines that prepare their weights in each pass gain much more: candle embeds 25 to 50 percent more images per second in
 /// batches of eight than one by one. There a pass has eight, however long they take; passes of texts always do, since texts

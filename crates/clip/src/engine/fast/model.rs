@@ -79,12 +79,12 @@ impl<F: Format, E: Format> Model<F, E> {
     /// The features of images, not normalised.
     fn images(&mut self, mut images: &[Pixels]) -> Vec<[f32; DIMENSION]> {
         let Self { parameters, pool, vision, .. } = self;
+        let alone = Pool::of_caller();
         let mut features = Vec::with_capacity(images.len());
-        while vision.len() > 1 && images.len() >= SHARE * vision.len() {
+        while images.len() >= SHARE * vision.len() {
             let share = IMAGES.min(images.len() / vision.len());
             let (shared, rest) = images.split_at(share * vision.len());
             let parts = shared.chunks(share).zip(&mut *vision).collect();
-            let alone = Pool::of_caller();
             features.extend(pool.map(parts, |(images, vision)| vision.features(parameters, &alone, images)).concat());
             images = rest;
         }
