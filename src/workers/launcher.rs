@@ -38,6 +38,8 @@ struct Visit {
     under_way: Option<UnderWay>,
     next: Instant,
     pause: Duration,
+    /// Another one has been requested since this one began, whose worker may have looked before.
+    wanted_again: bool,
     /// A database worker ran in the last round.
     served: bool,
     /// A tracking worker ran in the last round.
@@ -54,7 +56,7 @@ struct UnderWay {
 
 impl Visit {
     fn new(now: Instant) -> Self {
-        Visit { under_way: None, next: now, pause: BACKOFF.0, served: false, tracked: false }
+        Visit { under_way: None, next: now, pause: BACKOFF.0, wanted_again: false, served: false, tracked: false }
     }
 
     /// Plans the next visit after one that has ended.
@@ -70,11 +72,15 @@ impl Visit {
         if finding == Finding::NoExtension {
             self.pause = BACKOFF.0;
         }
+        if std::mem::take(&mut self.wanted_again) {
+            self.is_wanted(now);
+        }
     }
 
     /// The next visit is due at once; earlier findings do not count.
     fn is_wanted(&mut self, now: Instant) {
         (self.next, self.pause) = (now, BACKOFF.0);
+        self.wanted_again = self.under_way.is_some();
     }
 }
 

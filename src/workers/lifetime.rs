@@ -6,14 +6,22 @@ use tokio::time::Instant;
 
 use super::context::Context;
 use super::finding;
-use super::presence::Finding;
+use super::presence::{self, Finding};
 use super::registry::{self, Sent};
+use crate::errors::Failure;
+use crate::store;
 
 /// Between checks for work that no session announced: with work waiting, and without.
 const POLL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 /// The first checks, because the transaction that started the worker may not have committed yet: how many, and the pause
 /// between them.
 const FIRST_POLLS: (u32, Duration) = (50, Duration::from_millis(200));
+
+/// Begins a check for work; the version of the SQL objects, `None` where workers do not act. In a transaction.
+pub fn begin_check() -> Result<Option<String>, Failure> {
+    presence::look_for_work();
+    store::extension::version_to_serve()
+}
 
 /// The result of a check for work.
 #[derive(Clone, Copy, Debug, Default)]

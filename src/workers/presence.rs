@@ -44,6 +44,7 @@ const BEING_FILLED: i32 = -1;
 const EXPECTED: i32 = -2;
 
 /// One process, or one that was requested.
+#[derive(Debug)]
 #[repr(C, align(64))]
 struct Slot {
     /// 0: free.
@@ -56,6 +57,8 @@ struct Slot {
     started: AtomicI64,
     heartbeat: AtomicI64,
     leaving: AtomicBool,
+    /// A commit has woken it for work, and it has not looked for work since.
+    unseen_work: AtomicBool,
     /// Which version of the library it runs, see [`library`].
     library: AtomicU32,
 }
@@ -135,6 +138,7 @@ pub struct Instance {
     pub heartbeat: i64,
     process: u32,
     library: u32,
+    slot: &'static Slot,
 }
 
 impl Instance {
@@ -151,6 +155,14 @@ impl Instance {
     /// Seconds since its main loop last ran; `None` for kinds that do not report it.
     pub fn silent_for(&self) -> Option<f64> {
         (self.heartbeat != 0).then(|| (now() - self.heartbeat).max(0) as f64 / SECOND as f64)
+    }
+
+    /// Wakes it for work that is committed; false if it has ended, unless it ends later and requests another worker for it,
+    /// see [`leave`]. Cannot fail.
+    pub fn wake_for_work(&self) -> bool {
+        self.slot.unseen_work.store(true, SeqCst);
+        self.wake();
+        self.slot.pid.load(SeqCst) == self.pid
     }
 
     /// Sets its latch. Cannot fail.
@@ -248,7 +260,7 @@ impl Table {
 
 impl Slot {
     /// The process in it.
-    fn instance(&self) -> Option<Instance> {
+    fn instance(&'static self) -> Option<Instance> {
         let pid = self.pid.load(SeqCst);
         if pid <= 0 {
             return None;
@@ -261,6 +273,7 @@ impl Slot {
             heartbeat: self.heartbeat.load(Relaxed),
             process: self.process.load(Relaxed),
             library: self.library.load(Relaxed),
+            slot: self,
         };
         // SAFETY: a plain read of shared memory.
         let lives = process(found.process).is_some_and(|process| unsafe { (*process).pid } == pid);
@@ -281,6 +294,7 @@ impl Slot {
         self.started.store(started, Relaxed);
         self.heartbeat.store(0, Relaxed);
         self.leaving.store(false, Relaxed);
+        self.unseen_work.store(false, Relaxed);
         self.library.store(library(), Relaxed);
     }
 
@@ -362,10 +376,20 @@ pub fn join(worker: Worker) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Frees this process' slot.
-pub fn leave() {
+/// Frees this process' slot. The result is its kind of worker if a commit has woken it for work that it has not looked for.
+pub fn leave() -> Option<Worker> {
+    let slot = own()?;
+    // A commit that does not see this also finds no worker; one whose work is recorded before is seen here.
+    slot.pid.store(BEING_FILLED, SeqCst);
+    let left_undone = if slot.unseen_work.load(SeqCst) { slot.worker() } else { None };
+    slot.pid.store(0, SeqCst);
+    left_undone
+}
+
+/// This worker is about to look for all work that is committed by now.
+pub fn look_for_work() {
     if let Some(slot) = own() {
-        slot.pid.store(0, SeqCst);
+        slot.unseen_work.store(false, SeqCst);
     }
 }
 

@@ -5,6 +5,10 @@
 //! without the mark. Whichever comes second sees the other: either the worker stays, or the commit finds none and requests
 //! one from the launcher.
 //!
+//! A worker may also end without that, for example because the extension did not exist when it looked, or after an ERROR. So
+//! a commit leaves a note with the worker that it wakes, which the worker removes before it looks for work. A worker that
+//! ends with such a note requests another one from the launcher.
+//!
 //! Steps that may fail are done before the commit: if no worker runs, one is started then. After the commit an ERROR would
 //! be a PANIC, so only atomics are read and latches set.
 
@@ -225,7 +229,9 @@ pub fn join(worker: Worker) -> Result<bool, Failure> {
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn at_exit(code: i32, _argument: pg_sys::Datum) {
     finding::at_exit(code);
-    presence::leave();
+    if let Some(worker) = presence::leave() {
+        want(worker);
+    }
     deaths::ended_in_order();
 }
 
@@ -425,13 +431,17 @@ fn wake_or_want(worker: Worker) {
     fence(Ordering::SeqCst);
     let mut found = false;
     for instance in presence::instances().filter(|instance| instance.worker == worker && !instance.leaving) {
-        instance.wake();
-        found = true;
+        found |= instance.wake_for_work();
     }
     if !found {
-        presence::want(worker);
-        wake_launcher();
+        want(worker);
     }
+}
+
+/// Requests a worker from the launcher. Cannot fail.
+fn want(worker: Worker) {
+    presence::want(worker);
+    wake_launcher();
 }
 
 /// Wakes the launcher.
