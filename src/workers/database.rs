@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 
 use super::context::Context;
 use super::housekeeping::Housekeeping;
-use super::lifetime::{self, Found, Lifetime, Next};
+use super::lifetime::{Found, Lifetime, Next};
 use super::log::{self, About};
 use super::main_thread::Duties;
 use super::presence::Finding;
@@ -135,7 +135,7 @@ async fn run(context: Context, sent: Sent) {
     };
     let mut lifetime = Lifetime::new(&context, sent);
     loop {
-        match context.database.run(lifetime::begin_check).await {
+        match lifetime.begin_check(&context.database).await {
             Ok(Some(version)) if version == env!("CARGO_PKG_VERSION") => {}
             // Updated to another version than this library's. Answers from Pinterest must still be stored.
             Ok(Some(_)) if context.in_hand.is_any() => {

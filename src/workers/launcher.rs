@@ -62,6 +62,8 @@ impl Visit {
     /// Plans the next visit after one that has ended.
     fn end(&mut self, finding: Finding, now: Instant) {
         self.under_way = None;
+        // Its worker may have been listed a moment ago, which must not count as one that a call had started.
+        self.served = false;
         self.pause = match finding {
             Finding::NoExtension => NO_EXTENSION,
             // Unknown: it was killed, or could not connect.
@@ -186,8 +188,10 @@ impl Visit {
 /// Continues a visit that has begun: records its end, and terminates its worker if it takes too long.
 fn follow(visit: &mut Visit, now: Instant) {
     let Some(under_way) = &mut visit.under_way else { return };
+    // Before the report is read: a worker that has ended has reported.
+    let has_ended = under_way.starting.has_ended();
     let finding = under_way.number.map_or(Finding::Work, presence::visited);
-    if under_way.starting.has_ended() {
+    if has_ended {
         visit.end(finding, now);
         return;
     }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::context::Context;
-use super::finding;
+use super::jobs::Database;
 use super::presence::{self, Finding};
 use super::registry::{self, Sent};
+use super::{finding, transaction};
 use crate::errors::Failure;
 use crate::store;
 
@@ -16,12 +17,6 @@ const POLL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(
 /// The first checks, because the transaction that started the worker may not have committed yet: how many, and the pause
 /// between them.
 const FIRST_POLLS: (u32, Duration) = (50, Duration::from_millis(200));
-
-/// Begins a check for work; the version of the SQL objects, `None` where workers do not act. In a transaction.
-pub fn begin_check() -> Result<Option<String>, Failure> {
-    presence::look_for_work();
-    store::extension::version_to_serve()
-}
 
 /// The result of a check for work.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,6 +37,8 @@ pub struct Lifetime {
     leaving: bool,
     /// The launcher knows that there was work, or has not started this worker.
     reported: bool,
+    /// Transactions that had failed when the present check began.
+    failures: u32,
 }
 
 /// The step after a check for work.
@@ -59,13 +56,28 @@ impl Lifetime {
     pub fn new(context: &Context, sent: Sent) -> Self {
         let idle_timeout = context.config.borrow().idle_timeout;
         let until = Instant::now() + if sent == Sent::ToCheck { Duration::ZERO } else { idle_timeout };
-        Lifetime { sent, until, polls: 0, leaving: false, reported: sent == Sent::ToWork }
+        Lifetime { sent, until, polls: 0, leaving: false, reported: sent == Sent::ToWork, failures: 0 }
+    }
+
+    /// Begins a check for work; the version of the SQL objects, `None` where workers do not act.
+    ///
+    /// # Errors
+    /// Those of the transaction.
+    pub async fn begin_check(&mut self, database: &Database) -> Result<Option<String>, Failure> {
+        self.failures = transaction::failures();
+        // Before a snapshot is taken that does not contain what is committed after it.
+        database.run_infallible(presence::look_for_work).await;
+        database.run(store::extension::version_to_serve).await
     }
 
     /// The step after a check with this result.
     pub async fn after(&mut self, context: &Context, found: Found) -> Next {
         let database = &context.database;
         let idle_timeout = context.config.borrow().idle_timeout;
+        let has_failed = transaction::failures() != self.failures;
+        if !has_failed {
+            presence::has_looked();
+        }
         if found.busy {
             self.until = Instant::now() + idle_timeout;
             if !std::mem::replace(&mut self.reported, true) {
@@ -87,12 +99,14 @@ impl Lifetime {
         }
         if std::mem::take(&mut self.leaving) {
             database.run_infallible(|| registry::mark_as_leaving(false)).await;
+            // Commits have found this worker marked.
+            return Next::Check;
         }
         self.polls += 1;
         Next::Wait(match found.next_wake {
             _ if self.sent == Sent::ToWork && self.polls <= FIRST_POLLS.0 && !found.busy => FIRST_POLLS.1,
             Some(wake) => wake.clamp(Duration::from_millis(50), POLL.0),
-            None if found.busy => POLL.0,
+            None if found.busy || has_failed => POLL.0,
             None => POLL.1.min(idle_timeout),
         })
     }

@@ -57,7 +57,7 @@ struct Slot {
     started: AtomicI64,
     heartbeat: AtomicI64,
     leaving: AtomicBool,
-    /// A commit has woken it for work, and it has not looked for work since.
+    /// A commit has woken it for work, and it has not begun to look for work since.
     unseen_work: AtomicBool,
     /// Which version of the library it runs, see [`library`].
     library: AtomicU32,
@@ -210,6 +210,8 @@ fn key(kind: u32, database: pg_sys::Oid) -> u64 {
 static TABLE: AtomicPtr<Table> = AtomicPtr::new(std::ptr::null_mut());
 /// This process' slot, plus 1; 0: none.
 static OWN: AtomicU32 = AtomicU32::new(0);
+/// This process was woken for work, and has not completed a check for it yet.
+static LOOKING: AtomicBool = AtomicBool::new(false);
 
 /// Requests the memory from the server. From `_PG_init` while preloading.
 pub fn reserve() {
@@ -381,16 +383,22 @@ pub fn leave() -> Option<Worker> {
     let slot = own()?;
     // A commit that does not see this also finds no worker; one whose work is recorded before is seen here.
     slot.pid.store(BEING_FILLED, SeqCst);
-    let left_undone = if slot.unseen_work.load(SeqCst) { slot.worker() } else { None };
+    let is_undone = slot.unseen_work.load(SeqCst) || LOOKING.load(SeqCst);
+    let left_undone = if is_undone { slot.worker() } else { None };
     slot.pid.store(0, SeqCst);
     left_undone
 }
 
 /// This worker is about to look for all work that is committed by now.
 pub fn look_for_work() {
-    if let Some(slot) = own() {
-        slot.unseen_work.store(false, SeqCst);
+    if own().is_some_and(|slot| slot.unseen_work.swap(false, SeqCst)) {
+        LOOKING.store(true, SeqCst);
     }
+}
+
+/// This worker has looked for all work that was committed before [`look_for_work`].
+pub fn has_looked() {
+    LOOKING.store(false, SeqCst);
 }
 
 fn own() -> Option<&'static Slot> {

@@ -6,8 +6,8 @@
 //! one from the launcher.
 //!
 //! A worker may also end without that, for example because the extension did not exist when it looked, or after an ERROR. So
-//! a commit leaves a note with the worker that it wakes, which the worker removes before it looks for work. A worker that
-//! ends with such a note requests another one from the launcher.
+//! a commit leaves a note with the worker that it wakes. The worker takes it before it looks for work, and is done with it once
+//! it has looked without a failure. A worker that ends before requests another one from the launcher.
 //!
 //! Steps that may fail are done before the commit: if no worker runs, one is started then. After the commit an ERROR would
 //! be a PANIC, so only atomics are read and latches set.

@@ -4,7 +4,7 @@
 use pgrx::pg_sys;
 
 use super::context::Context;
-use super::lifetime::{self, Found, Lifetime, Next};
+use super::lifetime::{Found, Lifetime, Next};
 use super::log::{self, About};
 use super::main_thread::Duties;
 use super::registry::{self, Sent, Worker};
@@ -61,7 +61,7 @@ async fn run(context: Context, sent: Sent) {
     let mut tracked = track::Tracked::new(context.clone(), embedding::Gate::new(context.config.clone()));
     let mut lifetime = Lifetime::new(&context, sent);
     loop {
-        match context.database.run(lifetime::begin_check).await {
+        match lifetime.begin_check(&context.database).await {
             Ok(Some(version)) if version == env!("CARGO_PKG_VERSION") => {}
             // The extension was dropped, or updated to another version than this library's, or the server was added to a
             // coordinator of Citus.

@@ -11,6 +11,7 @@
 //! database; it ends with FATAL where the role is missing; and the restricted operation would be needed all the same.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use pgrx::{PgTryBuilder, pg_sys};
 
@@ -36,6 +37,13 @@ pub fn become_worker() -> bool {
         }
         is_worker
     }
+}
+
+static FAILURES: AtomicU32 = AtomicU32::new(0);
+
+/// How many transactions of this process have failed.
+pub fn failures() -> u32 {
+    FAILURES.load(Ordering::Relaxed)
 }
 
 /// Runs `work` in a transaction of its own: commits on `Ok`, aborts on `Err` and on an ERROR of the server.
@@ -67,6 +75,7 @@ pub fn run<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     // autovacuum does not notice a worker's writes.
     unsafe {
         if result.is_err() {
+            FAILURES.fetch_add(1, Ordering::Relaxed);
             pg_sys::AbortCurrentTransaction();
         }
         // Session-level advisory locks of user code would outlive the transaction and fill the shared lock table. The worker

@@ -47,7 +47,7 @@ pub struct ImageTask {
     pub same_bytes: SameBytes,
 }
 
-/// How often Pinterest has refused each size in a row. Sizes that it always refuses are tried last.
+/// How often Pinterest has refused each size in a row. Sizes that it always refuses are tried later.
 #[derive(Debug, Default)]
 pub struct RefusedSizes(HashMap<String, u32>);
 
@@ -55,8 +55,8 @@ pub struct RefusedSizes(HashMap<String, u32>);
 const REFUSALS: u32 = 3;
 
 impl RefusedSizes {
-    fn sort(&self, candidates: &mut [Candidate]) {
-        candidates.sort_by_key(|candidate| self.0.get(&candidate.size).is_some_and(|&refused| refused >= REFUSALS));
+    fn contains(&self, candidate: &Candidate) -> bool {
+        self.0.get(&candidate.size).is_some_and(|&refused| refused >= REFUSALS)
     }
 
     fn add(&mut self, size: &str) {
@@ -248,8 +248,7 @@ impl ImageTask {
         claimed: &ClaimedImage,
         ladder: Ladder,
     ) -> Result<Result<Download, Refusal>, NoDownload> {
-        ladder.sort(&mut candidates, Candidate::listed);
-        self.refused_sizes.borrow().sort(&mut candidates);
+        ladder.sort(&mut candidates, Candidate::listed, |candidate| self.refused_sizes.borrow().contains(candidate));
         // The semaphore is never closed, so this cannot fail.
         let slot = self.download_gate.clone().acquire_owned().await.ok();
         let mut refused = Refusal::default();
@@ -316,7 +315,7 @@ impl ImageTask {
 fn has_smaller(claimed: &ClaimedImage) -> bool {
     let first = |ladder: Ladder| {
         let mut candidates = claimed.candidates.clone();
-        ladder.sort(&mut candidates, Candidate::listed);
+        ladder.sort(&mut candidates, Candidate::listed, |_| false);
         candidates.into_iter().next()
     };
     !claimed.kept && first(Ladder::Largest) != first(Ladder::SmallestSufficient)

@@ -38,68 +38,113 @@ pub struct ListedSize<'a> {
     pub height: Option<u32>,
 }
 
-/// When a size is tried; lower ones first.
+impl ListedSize<'_> {
+    /// Its width, unless it is a crop or has an unknown name: that in its name, to which the host scales wider images, or a
+    /// smaller one that is stated.
+    fn scaled_width(&self) -> Option<u32> {
+        let named = width_in_name(self.name)?;
+        Some(self.stated_width().map_or(named, |stated| stated.min(named)))
+    }
+
+    /// The stated width and height, unless they cannot be true.
+    fn stated(&self) -> Option<(u32, u32)> {
+        self.stated_width().zip(self.height.filter(|&height| height > 0))
+    }
+
+    fn stated_width(&self) -> Option<u32> {
+        let most = width_in_name(self.name).unwrap_or(u32::MAX);
+        self.width.filter(|width| (1..=most).contains(width))
+    }
+}
+
+/// How much of an image a size shows. However often a size is refused, none of a later class is tried before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Turn {
-    Sufficient(u32),
-    /// Its file may have many megabytes, and the host refuses some of them.
-    Original,
-    Smaller(Reverse<u32>),
+enum Class {
+    /// All of it, with at least [`SUFFICIENT`] pixels on the shorter side, or as many as there are.
+    Large,
+    /// All of it, with fewer.
+    Small,
     /// Its stated shape is not that of the largest, so it may be a crop.
     OtherShape,
     /// Sizes without a width, covers and crops, in the order of [`Rank`].
     Last(Rank),
 }
 
+/// When a size of a class is tried; lower ones first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    Sufficient(u32),
+    /// Its file may have many megabytes, and the host refuses some of them.
+    Original,
+    Narrower(Reverse<u32>),
+}
+
 impl Ladder {
     /// Puts the sizes of an image into the order in which they are to be tried. Crops always come last: they lack a part of
-    /// the image.
-    pub fn sort<T>(self, sizes: &mut [T], listed: impl Fn(&T) -> ListedSize<'_>) {
+    /// the image. Of those that show as much of it, the ones that are `refused` come later.
+    pub fn sort<T>(self, sizes: &mut [T], listed: impl Fn(&T) -> ListedSize<'_>, refused: impl Fn(&T) -> bool) {
         let shape = sizes
             .iter()
             .map(&listed)
-            .filter(|size| width_in_name(size.name).is_some() || size.name == "originals")
-            .filter_map(|size| size.width.zip(size.height))
-            .filter(|&(width, height)| width > 0 && height > 0)
+            .filter(|size| size.scaled_width().is_some() || is_original(size))
+            .filter_map(|size| size.stated())
             .max();
-        sizes.sort_by_cached_key(|size| self.turn(&listed(size), shape));
+        sizes.sort_by_cached_key(|size| {
+            let listed = listed(size);
+            (class(&listed, shape), refused(size), self.turn(&listed, shape))
+        });
     }
 
     fn turn(self, size: &ListedSize<'_>, shape: Option<(u32, u32)>) -> Turn {
-        let rank = Rank::of(size.name);
-        let (width, is_original) = (width_in_name(size.name), rank == Rank::Originals);
-        if width.is_none() && !is_original {
-            return Turn::Last(rank);
-        }
-        if !has_shape(size, shape) {
-            return Turn::OtherShape;
-        }
-        let Some(width) = width else { return Turn::Original };
-        match self {
-            Self::SmallestSufficient if is_sufficient(width, size, shape) => Turn::Sufficient(width),
-            _ => Turn::Smaller(Reverse(width)),
+        match size.scaled_width() {
+            None => Turn::Original,
+            Some(width) if self == Self::SmallestSufficient && is_sufficient(width, size, shape) => {
+                Turn::Sufficient(width)
+            }
+            Some(width) => Turn::Narrower(Reverse(width)),
         }
     }
 }
 
+fn class(size: &ListedSize<'_>, shape: Option<(u32, u32)>) -> Class {
+    let width = size.scaled_width();
+    if width.is_none() && !is_original(size) {
+        return Class::Last(Rank::of(size.name));
+    }
+    match width {
+        _ if !has_shape(size, shape) => Class::OtherShape,
+        Some(width) if !is_large(width, shape) => Class::Small,
+        _ => Class::Large,
+    }
+}
+
+fn is_original(size: &ListedSize<'_>) -> bool {
+    Rank::of(size.name) == Rank::Originals
+}
+
 /// Without a stated shape the image is taken for one that is not wide, as most are.
-fn is_sufficient(width: u32, size: &ListedSize<'_>, shape: Option<(u32, u32)>) -> bool {
+fn is_large(width: u32, shape: Option<(u32, u32)>) -> bool {
     let Some((w, h)) = shape else { return width >= SUFFICIENT };
     let height = u64::from(width) * u64::from(h) / u64::from(w);
-    // Where rounding differs by one, the window is half a pixel off. Fine patterns show that.
-    let is_same_window = match (size.width, size.height) {
-        (Some(width), Some(height)) => reduced(width, height) == reduced(w, h),
+    width >= w || u64::from(width).min(height) >= u64::from(SUFFICIENT)
+}
+
+/// Whether the model sees the same part of the image as of the largest size. Where rounding differs by one, the window is
+/// half a pixel off. Fine patterns show that.
+fn is_sufficient(width: u32, size: &ListedSize<'_>, shape: Option<(u32, u32)>) -> bool {
+    let is_same_window = match (size.stated(), shape) {
+        (Some(own), Some(largest)) => reduced(own) == reduced(largest),
         _ => true,
     };
-    u64::from(width).min(height) >= u64::from(SUFFICIENT) && is_same_window
+    is_large(width, shape) && is_same_window
 }
 
 /// The longer side when the shorter one is that of the model's input, rounded as the model's preprocessing does.
-fn reduced(width: u32, height: u32) -> u64 {
-    MODEL_SIDE * u64::from(width.max(height)) / u64::from(width.min(height).max(1))
+fn reduced((width, height): (u32, u32)) -> u64 {
+    MODEL_SIDE * u64::from(width.max(height)) / u64::from(width.min(height))
 }
 
-/// The width that the host scales to. What an answer states beside the name may be wrong.
+/// The width that the host scales to.
 fn width_in_name(name: &str) -> Option<u32> {
     match Rank::of(name) {
         Rank::Width600 => Some(600),
@@ -111,7 +156,7 @@ fn width_in_name(name: &str) -> Option<u32> {
 
 /// Has the size, as far as it is stated, this shape?
 fn has_shape(size: &ListedSize<'_>, shape: Option<(u32, u32)>) -> bool {
-    let (Some((w, h)), Some(width), Some(height)) = (shape, size.width, size.height) else { return true };
+    let (Some((w, h)), Some((width, height))) = (shape, size.stated()) else { return true };
     let expected = f64::from(width) * f64::from(h) / f64::from(w);
     (expected - f64::from(height)).abs() <= 1.0 + SAME_SHAPE * expected
 }
@@ -123,10 +168,18 @@ mod tests {
     type Size = (&'static str, Option<u32>, Option<u32>);
 
     fn order(ladder: Ladder, sizes: &[Size]) -> Vec<&'static str> {
+        order_if_refused(ladder, sizes, &[])
+    }
+
+    fn order_if_refused(ladder: Ladder, sizes: &[Size], refused: &[&str]) -> Vec<&'static str> {
         let mut sizes = sizes.to_vec();
         // The order of the list does not matter.
         sizes.sort();
-        ladder.sort(&mut sizes, |&(name, width, height)| ListedSize { name, width, height });
+        ladder.sort(
+            &mut sizes,
+            |&(name, width, height)| ListedSize { name, width, height },
+            |(name, ..)| refused.contains(name),
+        );
         sizes.into_iter().map(|(name, ..)| name).collect()
     }
 
@@ -209,5 +262,52 @@ mod tests {
         // Rounding is no difference.
         let rounded = [stated("600x", 600, 899), stated("1200x", 1200, 1797)];
         assert_eq!(order(Ladder::SmallestSufficient, &rounded)[0], "600x");
+    }
+
+    #[test]
+    fn refused_sizes_are_tried_later_but_before_those_that_show_less() {
+        let sizes = [
+            stated("400x300", 400, 300),
+            stated("236x", 236, 354),
+            stated("600x", 600, 900),
+            stated("1200x", 1200, 1800),
+            stated("originals", 2400, 3600),
+        ];
+        for (refused, smallest, largest) in [
+            (
+                &["600x"][..],
+                ["1200x", "originals", "600x", "236x", "400x300"],
+                ["originals", "1200x", "600x", "236x", "400x300"],
+            ),
+            (
+                &["originals", "400x300"],
+                ["600x", "1200x", "originals", "236x", "400x300"],
+                ["1200x", "600x", "originals", "236x", "400x300"],
+            ),
+            (
+                &["600x", "1200x", "originals"],
+                ["600x", "1200x", "originals", "236x", "400x300"],
+                ["originals", "1200x", "600x", "236x", "400x300"],
+            ),
+        ] {
+            assert_eq!(order_if_refused(Ladder::SmallestSufficient, &sizes, refused), smallest, "{refused:?}");
+            assert_eq!(order_if_refused(Ladder::Largest, &sizes, refused), largest, "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_statement_that_contradicts_the_name_does_not_count() {
+        let sizes = [stated("600x", 600, 900), stated("1200x", 1200, 1800), stated("236x", 4000, 40)];
+        assert_eq!(order(Ladder::SmallestSufficient, &sizes), ["600x", "1200x", "236x"]);
+        assert_eq!(order(Ladder::Largest, &sizes), ["1200x", "600x", "236x"]);
+    }
+
+    #[test]
+    fn a_smaller_statement_counts_instead_of_the_name() {
+        let sizes = [stated("600x", 236, 354), stated("1200x", 1200, 1800)];
+        assert_eq!(order(Ladder::SmallestSufficient, &sizes), ["1200x", "600x"]);
+        // The image itself is small: all of these have the same pixels.
+        let sizes = [stated("600x", 400, 300), stated("1200x", 400, 300), stated("originals", 400, 300)];
+        assert_eq!(order(Ladder::SmallestSufficient, &sizes)[2], "originals");
     }
 }
