@@ -97,3 +97,30 @@ fn the_next_size_is_taken_if_the_first_is_not_available() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn many_refusals_do_not_replace_what_is_available_by_crops() -> Result<()> {
+    let account = AccountSpec::new(USER).board(beach_board("One", 12));
+    let config = Config { accounts: vec![account], ..quick_board("One", 12) };
+    // One after the other, so that the refusals come before some of the images that are available.
+    let builder = World::builder().sandbox(config).setting("pinterest.parallel_downloads", "1");
+    let (world, mut client) = builder.start()?.with_session()?;
+    let pins = pins_without_pictures(&world, &mut client, "One")?;
+    let is_available = |index: usize| index % 4 == 0;
+    for (_, path) in pins.iter().enumerate().filter(|(index, _)| !is_available(*index)).map(|(_, pin)| pin) {
+        for size in ["600x", "1200x"] {
+            world.sandbox.faults().add(Rule::on(path.replacen("600x", size, 1), Fault::CdnForbidden));
+        }
+    }
+    imported(&mut client, "'One'")?;
+    for (index, (pin, _)) in pins.iter().enumerate() {
+        let used: String =
+            client.value_with("SELECT source_size FROM pinterest.pin_image WHERE pin_id = $1", &[pin])?;
+        match is_available(index) {
+            // The other one is as good.
+            true => assert!(["600x", "1200x"].contains(&used.as_str()), "{index}: {used}"),
+            false => assert_eq!(used, "400x300", "{index}"),
+        }
+    }
+    Ok(())
+}
