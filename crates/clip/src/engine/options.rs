@@ -39,7 +39,7 @@ macro_rules! named {
 /// Precision of the matrix products. Sums, norms, softmax and the residual stream are f32 in each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
-    /// [`Bf16`](Self::Bf16) on x86-64 with AVX2, where it is never slower, else [`F32`](Self::F32).
+    /// [`Bf16`](Self::Bf16) on x86-64 with AVX2, else [`F32`](Self::F32).
     #[default]
     Auto,
     /// Equal to the reference up to the order of the sums.

@@ -107,7 +107,7 @@ fn choose_from<const COUNT: usize>(
     let mut needed = None;
     for variant in variants {
         let fits = match precision {
-            // bfloat16 first, the same on all processors, since nowhere is it slower than f32.
+            // bfloat16 first, the same on all processors: docs/performance.md compares its speed with that of f32.
             Precision::Auto => matches!(variant.kind, Kind::Bf16 | Kind::F32),
             _ => variant.precision == precision,
         };
@@ -132,6 +132,9 @@ fn choose_from<const COUNT: usize>(
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_arch = "x86_64")]
+    use std::io::Write;
+
     use super::*;
 
     /// The instructions of a processor, and whether those for bfloat16 are fast.
@@ -207,7 +210,14 @@ mod tests {
         let kernels = || choose(Precision::Auto, None).unwrap().map(|variant| variant.kernels);
         let first = kernels();
         assert!((0..10).all(|_| kernels() == first));
-        let all = VARIANTS.map(|variant| format!("{} {}: {}", variant.name, variant.kernels, (variant.available)()));
-        println!("kernels that this processor runs: {}", all.join(", "));
+        // Shown also if the test passes: reports of tests say which kernels ran.
+        for variant in VARIANTS {
+            let (name, kernels) = (variant.name, variant.kernels);
+            let line = match (variant.available)() {
+                true => format!("tested: {name} by kernels {kernels}"),
+                false => format!("skipped: no {}, so {name} by kernels {kernels} is not tested", variant.needed),
+            };
+            writeln!(std::io::stderr(), "{line}").unwrap();
+        }
     }
 }

@@ -9,6 +9,8 @@ use crate::engine::fast::simd::{Avx2, Avx512, Avx512Amx, Avx512Bf16, Avx512SoftT
 
 const HEADS: usize = 3;
 const WIDTH: usize = HEADS * HEAD;
+/// From one row of queries, keys and values to the next.
+const STRIDE: usize = 3 * WIDTH + 16;
 
 struct Case {
     lengths: Vec<usize>,
@@ -18,6 +20,7 @@ struct Case {
 }
 
 /// Ways to compute attention.
+#[derive(Clone, Copy)]
 enum Way {
     Vectors,
     Tiles,
@@ -26,10 +29,9 @@ enum Way {
 impl Case {
     fn run<F: Format>(&self, simd: F::Simd, way: Way) {
         let rows: usize = self.lengths.iter().sum();
-        let stride = 3 * WIDTH + 16;
         // Rows after the last contain NaN, which must not affect the result.
-        let mut values = vec![f32::NAN; (rows + MAX_LENGTH) * stride];
-        for (index, value) in values[..rows * stride].iter_mut().enumerate() {
+        let mut values = vec![f32::NAN; (rows + MAX_LENGTH) * STRIDE];
+        for (index, value) in values[..rows * STRIDE].iter_mut().enumerate() {
             // Multiples of 1/128, which are bfloat16 too.
             *value = ((index * 7919) % 257) as f32 / 128.0 - 1.0;
         }
@@ -41,25 +43,12 @@ impl Case {
             first += length;
             output += queries.len();
         }
-        let mut found = Activations::new(F::ACTIVATIONS, WIDTH);
-        found.reserve(output);
-        let inputs = Inputs { values: &values, stride, width: WIDTH, causal: self.causal };
-        let pool = Pool::new(std::num::NonZeroUsize::new(2).unwrap()).unwrap();
+        let found = self.attend::<F>(simd, way, &values, &sequences, 2);
+        let inputs = Inputs { values: &values, stride: STRIDE, width: WIDTH, causal: self.causal };
         // The weights of the softmax are rounded to bfloat16, and no value is larger than 1.
         let of_weights = match way {
-            Way::Vectors => {
-                attend::<F>(simd, &pool, inputs, &sequences, &found.parts());
-                0.0
-            }
-            Way::Tiles => {
-                let mut encoded = Activations::new(Kind::Bf16, 3 * WIDTH);
-                encoded.reserve(rows + MAX_LENGTH);
-                encode(&mut encoded, &values, stride);
-                let inputs = EncodedInputs { values: &encoded, width: WIDTH, causal: self.causal };
-                let tiles = simd.tiles().unwrap();
-                attend_by_tiles::<F>((simd, tiles), &pool, inputs, &sequences, &found.parts());
-                1.0 / 512.0
-            }
+            Way::Vectors => 0.0,
+            Way::Tiles => 1.0 / 512.0,
         };
 
         for sequence in &sequences {
@@ -82,7 +71,43 @@ impl Case {
                     }
                 }
             }
+            // The bits do not depend on other sequences or on the number of threads.
+            let moved = Sequence { rows: 0..sequence.rows.len(), queries: sequence.queries.clone(), output: 0 };
+            let values = &values[sequence.rows.start * STRIDE..];
+            let alone = self.attend::<F>(simd, way, values, std::slice::from_ref(&moved), 1);
+            for row in 0..sequence.queries.len() {
+                assert_eq!(alone.words(row), found.words(sequence.output + row), "{}", std::any::type_name::<F>());
+            }
         }
+    }
+
+    /// The results of the sequences, on so many threads.
+    fn attend<F: Format>(
+        &self,
+        simd: F::Simd,
+        way: Way,
+        values: &[f32],
+        sequences: &[Sequence],
+        threads: usize,
+    ) -> Activations {
+        let mut found = Activations::new(F::ACTIVATIONS, WIDTH);
+        found.reserve(sequences.iter().map(|sequence| sequence.queries.len()).sum());
+        let pool = Pool::new(std::num::NonZeroUsize::new(threads).unwrap()).unwrap();
+        match way {
+            Way::Vectors => {
+                let inputs = Inputs { values, stride: STRIDE, width: WIDTH, causal: self.causal };
+                attend::<F>(simd, &pool, inputs, sequences, &found.parts());
+            }
+            Way::Tiles => {
+                let mut encoded = Activations::new(Kind::Bf16, 3 * WIDTH);
+                encoded.reserve(values.len() / STRIDE);
+                encode(&mut encoded, values);
+                let inputs = EncodedInputs { values: &encoded, width: WIDTH, causal: self.causal };
+                let tiles = simd.tiles().unwrap();
+                attend_by_tiles::<F>((simd, tiles), &pool, inputs, sequences, &found.parts());
+            }
+        }
+        found
     }
 
     fn run_everywhere(&self) {
@@ -110,8 +135,8 @@ impl Case {
 }
 
 /// Writes rows of bfloat16 numbers, with all rows that are reserved.
-fn encode(to: &mut Activations, values: &[f32], stride: usize) {
-    for (row, values) in values.chunks_exact(stride).enumerate() {
+fn encode(to: &mut Activations, values: &[f32]) {
+    for (row, values) in values.chunks_exact(STRIDE).enumerate() {
         let words: Vec<u32> = values[..3 * WIDTH]
             .as_chunks()
             .0

@@ -241,6 +241,41 @@ fn the_widest_product_of_the_model() {
     with_every_format(&Case { rows: 9, inputs: 3072, outputs: 768, threads: 2 });
 }
 
+/// The bits of a row's results do not depend on the other rows or on the number of threads.
+#[test]
+fn rows_are_independent() {
+    const INPUTS: usize = 1536;
+    const OUTPUTS: usize = 144;
+
+    struct Rows;
+    impl Trial for Rows {
+        fn run<F: Format>(&self, simd: F::Simd) {
+            let weights = numbers(OUTPUTS * INPUTS, 2);
+            let bias = numbers(OUTPUTS, 3);
+            let products = |rows: &[f32], threads: usize| {
+                let case = Case { rows: rows.len() / INPUTS, inputs: INPUTS, outputs: OUTPUTS, threads };
+                let (storage, product) = packed(&case, F::KIND, &weights, &bias);
+                let activations = activations::<F>(simd, &case, rows);
+                let pool = Pool::new(std::num::NonZeroUsize::new(threads).unwrap()).unwrap();
+                let mut output = vec![0.0; case.rows * OUTPUTS];
+                let target = Target::Add(Parts::new(&mut output, OUTPUTS));
+                let weights = Weights::new(&storage, &product);
+                pool.run(|| multiply::<F>(simd, &pool, &activations, case.rows, weights, &target));
+                output
+            };
+            let rows = numbers(37 * INPUTS, 1);
+            let together = products(&rows, 3);
+            for row in [0, 15, 16, 31, 32, 36] {
+                let alone = products(&rows[row * INPUTS..][..INPUTS], 1);
+                let found = &together[row * OUTPUTS..][..OUTPUTS];
+                let is_equal = found.iter().zip(&alone).all(|(found, alone)| found.to_bits() == alone.to_bits());
+                assert!(is_equal, "{:?} by {}: row {row}", F::KIND, std::any::type_name::<F::Simd>());
+            }
+        }
+    }
+    with_every_format(&Rows);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 

@@ -38,6 +38,7 @@ pub(super) fn multiply<F: Format>(
     let width = if chunks * columns.div_ceil(WIDE) < 4 * pool.threads() { BLOCK } else { WIDE };
     let across = columns.div_ceil(width);
     let words = weights.panel_words / PANEL;
+    debug_assert_eq!(words % TILE, 0, "every layout has whole steps");
     // Only sums in f32 can be continued.
     let part = if target.can_be_added_to() { PART.min(words) } else { words };
     for first in (0..words).step_by(part.max(1)) {
