@@ -19,6 +19,10 @@ const IMAGES: usize = 8;
 /// product.
 const SHARE: usize = 4;
 
+/// Most images that several threads compute by themselves at the same time, which limits the memory for intermediate results to
+/// 18 MB, and how often all weights are read.
+const SHARED: usize = 2 * IMAGES;
+
 /// Texts of one pass. A text is a sixth of an image, and most of its time is spent reading the weights.
 const TEXTS: usize = 64;
 
@@ -81,8 +85,11 @@ impl<F: Format, E: Format> Model<F, E> {
         let Self { parameters, pool, vision, .. } = self;
         let alone = Pool::of_caller();
         let mut features = Vec::with_capacity(images.len());
-        while images.len() >= SHARE * vision.len() {
-            let share = IMAGES.min(images.len() / vision.len());
+        loop {
+            let share = IMAGES.min(SHARED.min(images.len()) / vision.len());
+            if share < SHARE {
+                break;
+            }
             let (shared, rest) = images.split_at(share * vision.len());
             let parts = shared.chunks(share).zip(&mut *vision).collect();
             features.extend(pool.map(parts, |(images, vision)| vision.features(parameters, &alone, images)).concat());
