@@ -43,7 +43,7 @@ impl ListedSize<'_> {
     /// smaller one that is stated.
     fn scaled_width(&self) -> Option<u32> {
         let named = width_in_name(self.name)?;
-        Some(self.stated_width().map_or(named, |stated| stated.min(named)))
+        Some(self.stated_width().unwrap_or(named))
     }
 
     /// The stated width and height, unless they cannot be true.
