@@ -157,8 +157,8 @@ impl Instance {
         (self.heartbeat != 0).then(|| (now() - self.heartbeat).max(0) as f64 / SECOND as f64)
     }
 
-    /// Wakes it for work that is committed; false if it has ended, unless it ends later and requests another worker for it,
-    /// see [`leave`]. Cannot fail.
+    /// Wakes it for work that is committed. True if it still runs: then it looks for the work, or another worker is requested
+    /// when it ends, see [`leave`]. Cannot fail.
     pub fn wake_for_work(&self) -> bool {
         self.slot.unseen_work.store(true, SeqCst);
         self.wake();
