@@ -12,13 +12,19 @@ use crate::postgres::vector::vector_type;
 /// Read again in every transaction that relies on it, because DROP EXTENSION may happen at any time.
 pub fn version() -> Result<Option<String>, Failure> {
     // Without this, a half-created or half-dropped extension would cause an ERROR about a missing table.
-    // SAFETY: a catalog look-up inside a transaction.
-    if unsafe { pg_sys::get_extension_oid(c"pg_pinterest".as_ptr(), true) } == pg_sys::InvalidOid {
+    if oid() == pg_sys::InvalidOid {
         return Ok(None);
     }
     read_optional("SELECT e.extversion FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_pinterest'", &[], |row| {
         row.get::<String>(1)
     })
+}
+
+/// The extension's oid in this database, which is another one after it was dropped and created again; `InvalidOid` if it is not
+/// created. In a transaction.
+pub fn oid() -> pg_sys::Oid {
+    // SAFETY: a catalog look-up inside a transaction.
+    unsafe { pg_sys::get_extension_oid(c"pg_pinterest".as_ptr(), true) }
 }
 
 /// Whether the SQL objects have the library's version. Between the start with a new library and ALTER EXTENSION UPDATE, the

@@ -261,7 +261,11 @@ pub async fn connect(database: &Database, known: Option<&Ready>) -> Result<Ready
     };
     let fingerprint = model.fingerprint;
     if let Some(known) = known.filter(|known| known.fingerprint == fingerprint) {
-        return Ok(known.clone());
+        // Its row may have been deleted, even with the whole extension.
+        let model_id = known.model_id;
+        if database.run(move || store::model::is(model_id, fingerprint.as_bytes())).await? {
+            return Ok(known.clone());
+        }
     }
     let row = ModelRow {
         fingerprint: fingerprint.as_bytes().to_vec(),

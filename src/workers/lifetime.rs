@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pgrx::pg_sys;
 use tokio::time::Instant;
 
 use super::context::Context;
@@ -39,6 +40,8 @@ pub struct Lifetime {
     reported: bool,
     /// Transactions that had failed when the present check began.
     failures: u32,
+    /// The extension that the first check found.
+    extension: Option<pg_sys::Oid>,
 }
 
 /// The step after a check for work.
@@ -56,10 +59,11 @@ impl Lifetime {
     pub fn new(context: &Context, sent: Sent) -> Self {
         let idle_timeout = context.config.borrow().idle_timeout;
         let until = Instant::now() + if sent == Sent::ToCheck { Duration::ZERO } else { idle_timeout };
-        Lifetime { sent, until, polls: 0, leaving: false, reported: sent == Sent::ToWork, failures: 0 }
+        Lifetime { sent, until, polls: 0, leaving: false, reported: sent == Sent::ToWork, failures: 0, extension: None }
     }
 
-    /// Begins a check for work; the version of the SQL objects, `None` where workers do not act.
+    /// Begins a check for work; the version of the SQL objects, `None` where this worker does not act: another one does if the
+    /// extension was dropped and created again.
     ///
     /// # Errors
     /// Those of the transaction.
@@ -67,7 +71,14 @@ impl Lifetime {
         self.failures = transaction::failures();
         // Before a snapshot is taken that does not contain what is committed after it.
         database.run_infallible(presence::look_for_work).await;
-        database.run(store::extension::version_to_serve).await
+        let found = database.run(|| Ok((store::extension::oid(), store::extension::version_to_serve()?)));
+        let (extension, version) = found.await?;
+        // What this worker remembers, keys of rows for example, is that of the extension which it found first.
+        if *self.extension.get_or_insert(extension) != extension {
+            presence::leave_to_another();
+            return Ok(None);
+        }
+        Ok(version)
     }
 
     /// The step after a check with this result.

@@ -210,7 +210,7 @@ fn key(kind: u32, database: pg_sys::Oid) -> u64 {
 static TABLE: AtomicPtr<Table> = AtomicPtr::new(std::ptr::null_mut());
 /// This process' slot, plus 1; 0: none.
 static OWN: AtomicU32 = AtomicU32::new(0);
-/// This process was woken for work, and has not completed a check for it yet.
+/// This process was woken for work, and has not completed a check for it yet, or leaves it to another one.
 static LOOKING: AtomicBool = AtomicBool::new(false);
 
 /// Requests the memory from the server. From `_PG_init` while preloading.
@@ -394,6 +394,11 @@ pub fn look_for_work() {
     if own().is_some_and(|slot| slot.unseen_work.swap(false, SeqCst)) {
         LOOKING.store(true, SeqCst);
     }
+}
+
+/// Another worker of this kind is requested when this one ends.
+pub fn leave_to_another() {
+    LOOKING.store(true, SeqCst);
 }
 
 /// This worker has looked for all work that was committed before [`look_for_work`].

@@ -34,7 +34,8 @@ pub enum Unembedded {
         /// The row may be at fault. Otherwise the attempt does not count.
         blame: bool,
     },
-    /// It is tried again after a pause that doubles from this one: the table refused the row with a temporary error.
+    /// It is tried again after a pause that doubles from this one: the table, or the queue, refused the row with an error that may
+    /// pass.
     Refused(Failure, Duration),
     /// It is tried again at once: the table or the model has changed since the row was claimed.
     Overtaken,
@@ -49,7 +50,7 @@ impl Unembedded {
     pub fn of_database(failure: Failure, attempts: i32) -> Self {
         match failure.kind {
             Kind::TableRefused => Self::of_table(failure, attempts),
-            Kind::Database => Unembedded::Again { failure, after: LOCKED_PAUSE, blame: false },
+            Kind::Database => Unembedded::Refused(failure, LOCKED_PAUSE),
             Kind::TableMoved => Unembedded::Again { failure, after: MOVED_PAUSE, blame: false },
             _ => Unembedded::Column(failure),
         }

@@ -80,3 +80,33 @@ fn databases_can_be_dropped() -> Result<()> {
     import(&mut client, "Beach")?;
     Ok(())
 }
+
+/// Workers remember keys of rows, that of the model for example.
+#[test]
+fn work_in_an_extension_that_replaces_another_is_done() -> Result<()> {
+    const TRACK: &str = "SELECT pinterest_track('venues', text => 'description')";
+
+    let (world, mut client) = quick_world("Beach", 5)?.with_session()?;
+    import(&mut client, "Beach")?;
+    client.batch_execute(
+        "CREATE TABLE venues (id bigint PRIMARY KEY, description text, embedding vector(512));
+         INSERT INTO venues SELECT n, 'Venue ' || n FROM generate_series(1, 20) AS n",
+    )?;
+    let waiting = "SELECT pinterest_wait_for_tracked('venues', '30 s')";
+    client.batch_execute(TRACK)?;
+    assert_eq!(client.value::<i64>(waiting)?, 0);
+
+    // Ids of the new extension are others.
+    client.batch_execute(
+        "BEGIN; DROP EXTENSION pg_pinterest CASCADE; CREATE EXTENSION pg_pinterest;
+         ALTER SEQUENCE pinterest.model_model_id_seq RESTART 1000",
+    )?;
+    client.batch_execute(TRACK)?;
+    client.batch_execute("COMMIT")?;
+    assert_eq!(client.value::<i64>(waiting)?, 0);
+    world.register_app(&mut client, "again")?;
+    world.connect_account(&mut client)?;
+    let row = import(&mut client, "Beach")?;
+    assert_eq!((row.total, row.embedded), (5, 5), "{row:?}");
+    Ok(())
+}
