@@ -1,5 +1,7 @@
 //! Boards: Pinterest's list, look-up by id, title or address, deletion.
 
+use std::collections::HashSet;
+
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -176,11 +178,19 @@ impl Matches {
         if self.found.len() < 2 {
             return Ok(self.found.pop());
         }
-        let ids = self.found.into_iter().map(|board| {
+        let ids: HashSet<_> = self.found.iter().map(|board| &board.board_id).collect();
+        // Several accounts may have imported the same board.
+        let have_ids = ids.len() == self.found.len();
+        let of = self.found.into_iter().map(|board| {
             let owner = board.owner_username.map(|owner| format!(" of {owner}")).unwrap_or_default();
-            (board.board_id, format!("{}{owner}, account {}", shortened(&board.name), board.account_id))
+            let name = format!("{}{owner}", shortened(&board.name));
+            match have_ids {
+                true => (board.board_id, format!("{name}, account {}", board.account_id)),
+                false => (board.account_id.to_string(), format!("{name}, board {}", board.board_id)),
+            }
         });
-        Err(ambiguous("boards", &self.reference.to_string(), ids.collect(), "Pass the board's id, or account_id"))
+        let hint = if have_ids { "Pass the board's id, or account_id" } else { "Pass account_id" };
+        Err(ambiguous("boards", &self.reference.to_string(), of.collect(), hint))
     }
 }
 

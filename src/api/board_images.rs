@@ -165,5 +165,7 @@ pub fn without_images(boards: &[&KnownBoard], skip_ai: bool) -> Failure {
         }
     };
     Failure::new(Kind::NotReady, message)
-        .with_hint("Import it with pinterest_import_board(). The view pinterest.imports shows the progress.")
+        .with_hint(
+            "Import it with pinterest_import_board(). The view pinterest.imports shows the progress, and how many images an import found.",
+        )
 }

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::context::Config;
 use super::jobs::Database;
+use super::registry;
 use crate::errors::{Failure, Kind, limit_of_images};
 use crate::postgres::platform;
 use crate::settings;
@@ -30,7 +31,7 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(30);
 /// Between two tries to reach an embedder that has just crashed, and before its input is tried again.
 pub const RESTART_PAUSE: Duration = Duration::from_millis(500);
 /// Tries to reach an embedder that has just crashed.
-pub const RESTART_TRIES: u32 = 4;
+const RESTART_TRIES: u32 = 4;
 /// How long the model may take to load before other work has its turn.
 const MODEL_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -241,11 +242,26 @@ pub struct Ready {
 }
 
 /// Connects to the embedder and waits until it has loaded its model. The connection and the model's key are taken from
-/// `known` if they are still valid.
+/// `known` if they are still valid. After a crash this waits until the embedder runs again.
 ///
 /// # Errors
 /// [`Kind::Busy`] if the model is not loaded in time; failures of the embedder, its model, the settings or the database.
-pub async fn connect(database: &Database, known: Option<&Ready>) -> Result<Ready, Failure> {
+pub async fn connect(database: &Database, known: Option<Ready>) -> Result<Ready, Failure> {
+    let mut found = connect_once(database, known.as_ref()).await;
+    for _ in 0..RESTART_TRIES {
+        match found {
+            Err(failure) if matches!(failure.kind, Kind::BrokenOff | Kind::NotReady) => {}
+            found => return found,
+        }
+        // If no slot is free, the next try fails as this one did.
+        database.run_infallible(|| drop(registry::ensure_supervisor())).await;
+        sleep(RESTART_PAUSE).await;
+        found = connect_once(database, None).await;
+    }
+    found
+}
+
+async fn connect_once(database: &Database, known: Option<&Ready>) -> Result<Ready, Failure> {
     let client = match known {
         Some(known) => known.client.clone(),
         None => {

@@ -20,9 +20,8 @@ use crate::store;
 use crate::store::track::SourceKind;
 use crate::store::track::work::{self, ClaimedRow, ReadyColumn};
 use crate::workers::context::Context;
-use crate::workers::embedding::{self, Gate, RESTART_PAUSE, RESTART_TRIES, Ready};
+use crate::workers::embedding::{self, Gate, Ready};
 use crate::workers::log::About;
-use crate::workers::registry;
 
 /// Rows in work at the same time: enough for the embedder's batches and the downloads before them.
 const AT_ONCE: usize = 16;
@@ -188,25 +187,12 @@ impl ClaimLoop {
         Ok(RowTask { context, embedder_gate, embedder, images, turns })
     }
 
-    /// The embedder, with its current model. After a crash this waits until it runs again.
+    /// The embedder, with its current model.
     async fn embedder(&self) -> Result<Ready, Failure> {
-        let mut tries = 0;
-        loop {
-            let known = self.memory.borrow_mut().embedder.take();
-            match embedding::connect(&self.context.database, known.as_ref()).await {
-                Ok(ready) => {
-                    self.memory.borrow_mut().embedder = Some(ready.clone());
-                    return Ok(ready);
-                }
-                Err(failure) if tries < RESTART_TRIES && matches!(failure.kind, Kind::BrokenOff | Kind::NotReady) => {
-                    tries += 1;
-                    // If no slot is free, the next try fails as this one did.
-                    self.context.database.run_infallible(|| drop(registry::ensure_supervisor())).await;
-                    tokio::time::sleep(RESTART_PAUSE).await;
-                }
-                Err(failure) => return Err(failure),
-            }
-        }
+        let known = self.memory.borrow_mut().embedder.take();
+        let ready = embedding::connect(&self.context.database, known).await?;
+        self.memory.borrow_mut().embedder = Some(ready.clone());
+        Ok(ready)
     }
 
     fn images(&self) -> Result<UrlImages, Failure> {

@@ -100,3 +100,21 @@ fn a_reader_can_only_rank() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_board_that_two_accounts_have_imported_is_told_apart_by_account() -> Result<()> {
+    let account = AccountSpec::new("example_amy").board(beach_board("Places", 2));
+    let config = Config { accounts: vec![account], ..quick_board("Beach", 0) };
+    let world = World::builder().sandbox(config).connected(false).start()?;
+    let mut superuser = world.connect()?;
+    superuser.batch_execute("CREATE EXTENSION pg_pinterest CASCADE")?;
+    for role in ["amy", "ben"] {
+        main_job(&world, role, "example_amy")?;
+    }
+    let accounts: Vec<i64> = superuser.value("SELECT array_agg(account_id ORDER BY 1) FROM pinterest.accounts")?;
+    let refused = superuser.refused("SELECT pinterest_board_embedding('Places')", "22023");
+    assert!(refused.hint.starts_with(&format!("Pass account_id: {} (", accounts[0])), "{refused:?}");
+    assert!(refused.hint.contains(&format!("), {} (", accounts[1])), "{refused:?}");
+    superuser.execute("SELECT pinterest_board_embedding('Places', account_id => $1)", &[&accounts[1]])?;
+    Ok(())
+}
