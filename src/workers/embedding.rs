@@ -277,11 +277,7 @@ async fn connect_once(database: &Database, known: Option<&Ready>) -> Result<Read
     };
     let fingerprint = model.fingerprint;
     if let Some(known) = known.filter(|known| known.fingerprint == fingerprint) {
-        // Its row may have been deleted, even with the whole extension.
-        let model_id = known.model_id;
-        if database.run(move || store::model::is(model_id, fingerprint.as_bytes())).await? {
-            return Ok(known.clone());
-        }
+        return Ok(known.clone());
     }
     let row = ModelRow {
         fingerprint: fingerprint.as_bytes().to_vec(),

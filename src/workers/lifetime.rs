@@ -70,7 +70,7 @@ impl Lifetime {
     pub async fn begin_check(&mut self, database: &Database) -> Result<Option<String>, Failure> {
         self.failures = transaction::failures();
         // Before a snapshot is taken that does not contain what is committed after it.
-        database.run_infallible(presence::look_for_work).await;
+        presence::look_for_work();
         let found = database.run(|| Ok((store::extension::oid(), store::extension::version_to_serve()?)));
         let (extension, version) = found.await?;
         // What this worker remembers, keys of rows for example, is that of the extension which it found first.

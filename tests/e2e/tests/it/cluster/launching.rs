@@ -1,6 +1,7 @@
 //! The launcher checks databases again depending on what it found, not on how long a check took.
 
 use e2e::ServerFile;
+use e2e::cluster::SUPERUSER;
 
 use crate::support::key_files::key;
 use crate::support::oauth::kill_worker;
@@ -72,7 +73,7 @@ impl WaitingCheck {
         let mut client = cluster.connect()?;
         client.batch_execute("CREATE EXTENSION pg_pinterest CASCADE; DROP EXTENSION pg_pinterest")?;
         client.batch_execute("CREATE DATABASE venues")?;
-        let mut holder = cluster.connect_to(&client.value::<String>("SELECT current_user::text")?, "venues")?;
+        let mut holder = cluster.connect_to(SUPERUSER, "venues")?;
         holder.batch_execute("BEGIN; LOCK TABLE pg_extension")?;
         cluster.reload()?;
         // A session that begins now knows the time of the reload. Earlier checks do not count.

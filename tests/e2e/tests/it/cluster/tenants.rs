@@ -111,7 +111,8 @@ fn a_board_that_two_accounts_have_imported_is_told_apart_by_account() -> Result<
     for role in ["amy", "ben"] {
         main_job(&world, role, "example_amy")?;
     }
-    let accounts: Vec<i64> = superuser.value("SELECT array_agg(account_id ORDER BY 1) FROM pinterest.accounts")?;
+    let accounts: Vec<i64> =
+        superuser.value("SELECT array_agg(account_id ORDER BY account_id) FROM pinterest.accounts")?;
     let refused = superuser.refused("SELECT pinterest_board_embedding('Places')", "22023");
     assert!(refused.hint.starts_with(&format!("Pass account_id: {} (", accounts[0])), "{refused:?}");
     assert!(refused.hint.contains(&format!("), {} (", accounts[1])), "{refused:?}");

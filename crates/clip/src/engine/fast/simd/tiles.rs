@@ -8,9 +8,6 @@ use std::marker::PhantomData;
 /// Rows of a tile; words and f32 sums in one of its rows.
 pub(in super::super) const TILE: usize = 16;
 
-/// Bytes of a cache line.
-const LINE: usize = 64;
-
 /// Where the sums of a block are stored, `[row of tiles][column of tiles][row][column]`, of 2 x 2 tiles. The tiles begin at
 /// the same offset of four pages, so that loads from the other parts of a page never wait for a store to the same offset.
 #[repr(C, align(4096))]
@@ -57,8 +54,11 @@ impl<'a> Operand<'a> {
     pub(in super::super) fn new(words: &'a [u32], stride: usize, step: usize, steps: usize) -> Self {
         let end = steps.saturating_sub(1) * step + (TILE - 1) * stride + TILE;
         assert!(end <= words.len(), "a tile ends {end} words on, of {}", words.len());
-        // A row of a tile that is in two cache lines is loaded four times more slowly.
-        debug_assert!(words.as_ptr().addr().is_multiple_of(LINE), "a tile begins inside a cache line");
+        // A row of a tile has the size of a cache line. One that is in two lines is loaded four times more slowly.
+        debug_assert!(
+            words.as_ptr().addr().is_multiple_of(size_of::<[u32; TILE]>()),
+            "a tile begins inside a cache line"
+        );
         debug_assert!(
             stride.is_multiple_of(TILE) && step.is_multiple_of(TILE),
             "rows or tiles begin inside a cache line"
