@@ -11,7 +11,7 @@ use super::log::{self, About};
 use super::main_thread::Duties;
 use super::presence::Finding;
 use super::refresh_socket::Requests;
-use super::registry::{self, Sent, Worker};
+use super::registry::{self, Worker};
 use super::{answers, embedding, finding, import, main_thread, refresh, track, transaction, worker_process};
 use crate::errors::Failure;
 use crate::postgres::majors;
@@ -32,11 +32,9 @@ pub extern "C-unwind" fn pinterest_database_main(argument: pg_sys::Datum) {
     }
     worker_process::attach_statistics();
     registry::replace_outdated();
-    kind.start_siblings(Sent::own());
-    let sent = Sent::own();
     answers::store_at_exit();
     let duties = Duties { reloaded: remember_keys, release_claims: store::import::give_back };
-    let Err(error) = main_thread::serve(move |context| run(context, sent), &duties) else { return };
+    let Err(error) = main_thread::serve(move |context| run(kind, context), &duties) else { return };
     log::line(About::Database, format_args!("the worker cannot continue: {error}"));
     // SAFETY: status 1; the launcher tries again later.
     unsafe { majors::exit(1) };
@@ -120,7 +118,7 @@ fn check_keys() -> Result<(), Failure> {
 }
 
 /// The network thread: checks for work when a session wakes it, and periodically; ends after a while without work.
-async fn run(context: Context, sent: Sent) {
+async fn run(kind: Worker, context: Context) {
     let mut imports = import::Imports::new(context.clone(), embedding::Gate::new(context.config.clone()));
     let mut tracked = track::Starter::new(context.clone());
     let mut refreshes = refresh::Refreshes::new(context.clone());
@@ -133,7 +131,7 @@ async fn run(context: Context, sent: Sent) {
             return;
         }
     };
-    let mut lifetime = Lifetime::new(&context, sent);
+    let mut lifetime = Lifetime::new(kind, &context);
     loop {
         match lifetime.begin_check(&context.database).await {
             Ok(Some(version)) if version == env!("CARGO_PKG_VERSION") => {}
@@ -155,6 +153,7 @@ async fn run(context: Context, sent: Sent) {
         housekeeping.look_for_work().await;
         let found = Found {
             busy: imports.are_running() || context.in_hand.is_any() || requests.are_running(),
+            more_is_due: imports.more_are_due(),
             finishing: housekeeping.are_running(),
             next_wake: imports.next_wake().into_iter().chain(tracked.next_check()).min(),
         };

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::context::Context;
 use super::jobs::Database;
 use super::presence::{self, Finding};
-use super::registry::{self, Sent};
+use super::registry::{self, Sent, Worker};
 use super::{finding, transaction};
 use crate::errors::Failure;
 use crate::store;
@@ -24,6 +24,8 @@ const FIRST_POLLS: (u32, Duration) = (50, Duration::from_millis(200));
 pub struct Found {
     /// Work is under way.
     pub busy: bool,
+    /// More work is due than this worker takes at the same time.
+    pub more_is_due: bool,
     /// Something is under way that is worth waiting for, but no reason to stay longer.
     pub finishing: bool,
     /// When the first waiting work may start.
@@ -32,10 +34,13 @@ pub struct Found {
 
 /// How long the worker runs.
 pub struct Lifetime {
+    kind: Worker,
     sent: Sent,
     until: Instant,
     polls: u32,
     leaving: bool,
+    /// Work was under way after the last check.
+    was_busy: bool,
     /// The launcher knows that there was work, or has not started this worker.
     reported: bool,
     /// Transactions that had failed when the present check began.
@@ -56,10 +61,22 @@ pub enum Next {
 
 impl Lifetime {
     /// A worker that the launcher sent ends at once if no work is due.
-    pub fn new(context: &Context, sent: Sent) -> Self {
+    pub fn new(kind: Worker, context: &Context) -> Self {
+        let sent = Sent::own();
         let idle_timeout = context.config.borrow().idle_timeout;
         let until = Instant::now() + if sent == Sent::ToCheck { Duration::ZERO } else { idle_timeout };
-        Lifetime { sent, until, polls: 0, leaving: false, reported: sent == Sent::ToWork, failures: 0, extension: None }
+        let reported = sent == Sent::ToWork;
+        Lifetime {
+            kind,
+            sent,
+            until,
+            polls: 0,
+            leaving: false,
+            was_busy: false,
+            reported,
+            failures: 0,
+            extension: None,
+        }
     }
 
     /// Begins a check for work; the version of the SQL objects, `None` where this worker does not act: another one does if the
@@ -94,6 +111,11 @@ impl Lifetime {
             if !std::mem::replace(&mut self.reported, true) {
                 database.run_infallible(|| finding::report(Finding::Work)).await;
             }
+        }
+        let was_busy = std::mem::replace(&mut self.was_busy, found.busy);
+        if found.more_is_due || found.busy && !was_busy {
+            let kind = self.kind;
+            database.run_infallible(move || kind.start_sibling()).await;
         }
         let due_soon = found.next_wake.is_some_and(|wake| wake <= idle_timeout);
         if !found.busy && !found.finishing && !due_soon && Instant::now() >= self.until {

@@ -112,11 +112,12 @@ impl Worker {
         !running.is_empty() && running.iter().take(self.wanted()).all(|instance| instance.pid != own)
     }
 
-    /// Starts one more if fewer run than may. Each instance does so at its start, until there are enough.
-    pub fn start_siblings(self, sent: Sent) {
+    /// Starts one more if fewer run than may. An instance calls this when it begins to work, and while more is due than it takes:
+    /// the others may have ended without work, been terminated, or found no free slot.
+    pub fn start_sibling(self) {
         if self.running().len() + presence::expected(self) < self.wanted() {
             // Without a free slot there is one fewer.
-            let _ = self.start(sent);
+            let _ = self.start(Sent::ToWork);
         }
     }
 

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::lifetime::{Found, Lifetime, Next};
 use super::log::{self, About};
 use super::main_thread::Duties;
-use super::registry::{self, Sent, Worker};
+use super::registry::{self, Worker};
 use super::{embedding, main_thread, shutdown, track, transaction, worker_process};
 use crate::postgres::majors;
 use crate::{owner_code, store};
@@ -32,11 +32,9 @@ pub extern "C-unwind" fn pinterest_tracking_main(argument: pg_sys::Datum) {
         );
         return;
     }
-    kind.start_siblings(Sent::own());
-    let sent = Sent::own();
     // The next claim takes over the claims of a process that has ended.
     let duties = Duties { reloaded: || {}, release_claims: |_| Ok(()) };
-    let Err(error) = main_thread::serve(move |context| run(context, sent), &duties) else { return };
+    let Err(error) = main_thread::serve(move |context| run(kind, context), &duties) else { return };
     log::line(About::Database, format_args!("the tracking worker cannot continue: {error}"));
     // SAFETY: status 1; another one is started later.
     unsafe { majors::exit(1) };
@@ -57,9 +55,9 @@ fn may_serve() -> bool {
 }
 
 /// The network thread: checks for rows when a session wakes it, and periodically.
-async fn run(context: Context, sent: Sent) {
+async fn run(kind: Worker, context: Context) {
     let mut tracked = track::Tracked::new(context.clone(), embedding::Gate::new(context.config.clone()));
-    let mut lifetime = Lifetime::new(&context, sent);
+    let mut lifetime = Lifetime::new(kind, &context);
     loop {
         match lifetime.begin_check(&context.database).await {
             Ok(Some(version)) if version == env!("CARGO_PKG_VERSION") => {}
@@ -69,7 +67,12 @@ async fn run(context: Context, sent: Sent) {
             Err(_) => {}
         }
         tracked.look_for_work().await;
-        let found = Found { busy: tracked.are_running(), finishing: false, next_wake: tracked.next_wake() };
+        let found = Found {
+            busy: tracked.are_running(),
+            more_is_due: tracked.more_are_due(),
+            finishing: false,
+            next_wake: tracked.next_wake(),
+        };
         let pause = match lifetime.after(&context, found).await {
             Next::Check => continue,
             Next::Leave => return,

@@ -101,6 +101,7 @@ pub struct Imports {
     turns: Turns,
     logged: Logged,
     next_wake: Option<Duration>,
+    more_are_due: bool,
 }
 
 impl Imports {
@@ -115,6 +116,7 @@ impl Imports {
             turns: Turns::default(),
             logged: Logged::default(),
             next_wake: None,
+            more_are_due: false,
         }
     }
 
@@ -152,6 +154,7 @@ impl Imports {
         let wake = wake.map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, 86_400.0)));
         // If no more imports may run, the next check comes when one ends.
         let free = self.tasks.len() < AT_ONCE;
+        self.more_are_due = due && !free;
         self.next_wake = if more || due && free { Some(DUE_PAUSE) } else { wake };
     }
 
@@ -236,6 +239,11 @@ impl Imports {
     /// Is an import under way?
     pub fn are_running(&self) -> bool {
         !self.tasks.is_empty()
+    }
+
+    /// Are more imports due than this worker runs at the same time?
+    pub fn more_are_due(&self) -> bool {
+        self.more_are_due
     }
 
     /// When the first waiting import may continue.

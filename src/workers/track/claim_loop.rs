@@ -33,6 +33,8 @@ pub struct Memory {
     embedder: Option<Ready>,
     images: Option<UrlImages>,
     turns: Turns,
+    /// The last claim left no place for another row.
+    pub all_taken: bool,
 }
 
 /// One loop.
@@ -69,8 +71,7 @@ impl ClaimLoop {
     pub async fn run(mut self, more: Rc<Notify>) -> bool {
         loop {
             if self.tasks.len() <= AT_ONCE / 2 && !self.embedder_gate.has_suspects() {
-                // If this fails, the claimed rows are finished, and the next loop tries again.
-                let _ = self.claim().await;
+                self.claim_if_possible().await;
             }
             if self.tasks.is_empty() {
                 return self.progress;
@@ -83,7 +84,7 @@ impl ClaimLoop {
                     if self.embedder_gate.has_suspects() {
                         more.notify_one();
                     } else {
-                        let _ = self.claim().await;
+                        self.claim_if_possible().await;
                     }
                 }
             }
@@ -108,6 +109,12 @@ impl ClaimLoop {
             let reason = "triggers, policies and other code of the table have used up their time";
             self.problem(tracked_column_id, Failure::new(Kind::TimeUsedUp, reason)).await;
         }
+    }
+
+    /// If this fails, the claimed rows are finished, and the next loop tries again.
+    async fn claim_if_possible(&mut self) {
+        let _ = self.claim().await;
+        self.memory.borrow_mut().all_taken = self.tasks.len() >= AT_ONCE;
     }
 
     /// Claims rows up to [`AT_ONCE`].

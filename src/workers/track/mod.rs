@@ -91,6 +91,11 @@ impl Tracked {
         !self.task.is_empty()
     }
 
+    /// May more rows be ready than are worked on at the same time?
+    pub fn more_are_due(&self) -> bool {
+        self.are_running() && self.memory.borrow().all_taken
+    }
+
     /// When the first waiting row may be worked on.
     pub fn next_wake(&self) -> Option<Duration> {
         self.next_wake

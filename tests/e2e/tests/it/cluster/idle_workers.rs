@@ -1,7 +1,69 @@
 //! Workers without work, and workers that wait for Pinterest.
 
-use crate::support::oauth::WORKER;
+use crate::support::oauth::{USER, WORKER};
 use crate::support::prelude::*;
+use crate::support::tracking_process::TRACKING_WORKER;
+use crate::support::tracking_work::{settled, urls};
+
+/// Two workers may run, and one without work soon ends.
+fn two_workers(config: Config) -> Result<World> {
+    World::builder()
+        .sandbox(config)
+        .setting("pinterest.workers_per_database", "2")
+        .setting("pinterest.worker_idle_timeout", "1s")
+        .start()
+}
+
+/// Waits until one worker of this kind has work and the other has ended.
+fn until_one_is_left(world: &World, kind: &str) -> Result<()> {
+    until("the second worker", || Ok(world.cluster.backends(kind)?.len() == 2))?;
+    until("the second worker to end", || Ok(world.cluster.backends(kind)?.len() == 1))
+}
+
+#[test]
+fn more_imports_than_one_worker_runs_start_another() -> Result<()> {
+    let names = ["One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight"];
+    let account = names.iter().fold(AccountSpec::new(USER), |account, name| account.board(beach_board(*name, 1)));
+    let (world, mut client) =
+        two_workers(Config { accounts: vec![account], ..quick_board("One", 1) })?.with_session()?;
+    world.sandbox.faults().add(Rule::on(Kind::BoardPins, Fault::Hold { gate: GATE.into() }));
+    let mut imports = vec![queue_board(&mut client, "One")?];
+    until_one_is_left(&world, WORKER)?;
+    for name in &names[1..] {
+        imports.push(queue_board(&mut client, name)?);
+    }
+    let busy = "SELECT ARRAY(SELECT imports FROM pinterest.workers WHERE kind LIKE '%worker')";
+    client.until(busy, vec![4_i64, 4])?;
+    world.sandbox.faults().release(GATE);
+    for import in imports {
+        complete(&mut client, import)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn more_rows_than_one_worker_takes_start_another() -> Result<()> {
+    let world = two_workers(quick_board("Beach", 40))?;
+    world.cluster.set("pinterest.tracked_image_hosts", &world.sandbox.host())?;
+    world.cluster.restart(Stop::Fast)?;
+    let mut client = world.connect()?;
+    let urls = urls(&world, &mut client)?;
+    client.batch_execute(
+        "CREATE TABLE venues (id bigint PRIMARY KEY, url text, embedding vector(512));
+         SELECT pinterest_track('venues', image_url => 'url')",
+    )?;
+    world.sandbox.faults().add(Rule::on(Kind::Image, Fault::Hold { gate: GATE.into() }));
+    client.execute("INSERT INTO venues VALUES (0, $1)", &[&urls[0]])?;
+    until_one_is_left(&world, TRACKING_WORKER)?;
+    client
+        .execute("INSERT INTO venues SELECT n, url FROM unnest($1::text[]) WITH ORDINALITY AS u (url, n)", &[&urls])?;
+    let working = "SELECT count(DISTINCT claimed_by) FROM pinterest.tracked_row WHERE state = 'pending'";
+    client.until(working, 2_i64)?;
+    world.sandbox.faults().release(GATE);
+    settled(&mut client)?;
+    assert_eq!(client.value::<i64>("SELECT count(embedding) FROM venues")?, 41);
+    Ok(())
+}
 
 #[test]
 fn an_idle_worker_ends_and_the_next_import_starts_it_again() -> Result<()> {
