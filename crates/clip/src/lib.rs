@@ -33,7 +33,9 @@ pub use animations::Animations;
 pub use embedding::{DIMENSION, Embedding};
 #[doc(hidden)]
 pub use engine::fuzzing;
-pub use engine::{DeviceKind, Engine, Kernels, ModelInfo, Options, Precision, UnknownName, is_packed, load, pack};
+pub use engine::{
+    AtBreak, DeviceKind, Engine, Kernels, ModelInfo, Options, Precision, TextEngine, UnknownName, is_packed, load, pack,
+};
 pub use error::{Error, ErrorKind};
 pub use limits::Limits;
 #[doc(hidden)]

@@ -3,7 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
-use clip::{Animations, Embedding, Engine, Error, Limits, Measure, Pixels, Prepared, ThumbnailSize, Tokenizer};
+use clip::{
+    Animations, AtBreak, Embedding, Engine, Error, Limits, Measure, Pixels, Prepared, TextEngine, ThumbnailSize,
+    Tokenizer,
+};
 use embedder::{ErrorKind, MAX_THUMBNAIL_BYTES, MOST_THUMBNAIL_SIDE, THUMBNAIL_SIDE};
 
 use crate::failure::Failure;
@@ -60,11 +63,20 @@ pub fn tokenize(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, Failure> 
 
 /// One result per image, in order.
 pub fn embed_images(engine: &mut dyn Engine, images: &[Pixels]) -> Vec<Result<Embedding, Failure>> {
-    embed(images, |part| engine.embed_images(part))
+    embed_images_with_breaks(engine, images, &mut |_| ())
+}
+
+/// One result per image, in order. `at_break` is called between steps of the pass, on any thread.
+pub fn embed_images_with_breaks(
+    engine: &mut dyn Engine,
+    images: &[Pixels],
+    at_break: &mut AtBreak<'_>,
+) -> Vec<Result<Embedding, Failure>> {
+    embed(images, |part| engine.embed_images_with_breaks(part, at_break))
 }
 
 /// One result per text, in order.
-pub fn embed_texts(engine: &mut dyn Engine, texts: &[Vec<u32>]) -> Vec<Result<Embedding, Failure>> {
+pub fn embed_texts(engine: &mut dyn TextEngine, texts: &[Vec<u32>]) -> Vec<Result<Embedding, Failure>> {
     embed(texts, |part| engine.embed_texts(part))
 }
 

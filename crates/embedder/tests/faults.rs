@@ -2,12 +2,16 @@
 
 mod support;
 
+use std::cell::RefCell;
 use std::os::unix::process::ExitStatusExt;
+use std::rc::Rc;
+use std::time::Duration;
 
 use embedder::{Animations, Client, ErrorKind, WATCHDOG_EXIT_STATUS};
 use rustix::process::Signal;
 use sha2::{Digest, Sha256};
 use support::{Supervisor, picture};
+use tokio::task::LocalSet;
 
 fn fault(word: &str) -> String {
     format!("PINTEREST-EMBEDDER-FAULT:{word}")
@@ -66,6 +70,35 @@ async fn a_hanging_input_ends_the_server_and_only_its_digest_is_logged() {
     assert_eq!(error.kind(), ErrorKind::Died);
     assert_eq!(server.wait().code(), Some(WATCHDOG_EXIT_STATUS));
     assert!(server.log().contains("texts of [29] bytes"), "{}", server.log());
+}
+
+/// On other processors, passes have no breaks.
+#[cfg(target_arch = "x86_64")]
+#[tokio::test]
+async fn a_text_does_not_wait_for_the_end_of_a_pass_of_pictures() {
+    let server = Supervisor::slow(Duration::from_millis(700), &[]);
+    let client = Rc::new(connect(&server).await);
+    // Tasks wake up in the order of their answers.
+    let answered = Rc::new(RefCell::new(Vec::new()));
+    let tasks = LocalSet::new();
+    for number in 0..3 {
+        let (client, answered) = (client.clone(), answered.clone());
+        tasks.spawn_local(async move {
+            client.embed_image(picture(number), Animations::FirstFrame).await.unwrap();
+            answered.borrow_mut().push("image");
+        });
+    }
+    let for_text = answered.clone();
+    tasks.spawn_local(async move {
+        // An image that takes so long has a pass of its own. The second one is under way.
+        while client.info().await.unwrap().statistics.image_passes < 1 {
+            tokio::task::yield_now().await;
+        }
+        client.embed_text("a barn").await.unwrap();
+        for_text.borrow_mut().push("text");
+    });
+    tasks.await;
+    assert_eq!(*answered.borrow(), ["image", "text", "image", "image"]);
 }
 
 #[tokio::test]

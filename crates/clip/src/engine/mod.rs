@@ -50,22 +50,12 @@ pub struct ModelInfo {
     pub notice: Option<String>,
 }
 
-/// A loaded CLIP model. One thread owns it; an engine may keep scratch memory between calls.
-pub trait Engine: Send {
-    /// Which model this is.
-    fn info(&self) -> &ModelInfo;
-
+/// What an engine can do within a pass of images, too, see [`Engine::embed_images_with_breaks`].
+pub trait TextEngine {
     /// Whether the engine still computes with the weights it was loaded with. False after a process has written to the file
     /// that the weights are mapped from. In that case load the model again, and discard all results since the last time that
     /// this returned true.
     fn is_current(&self) -> bool;
-
-    /// Returns one embedding per image, in order. The embedding of an image does not depend on the others, up to rounding.
-    ///
-    /// # Errors
-    ///
-    /// [`Inference`](crate::ErrorKind::Inference).
-    fn embed_images(&mut self, images: &[Pixels]) -> Result<Vec<Embedding>, Error>;
 
     /// Returns one embedding per text, in order. A text is a result of [`Tokenizer::encode`](crate::Tokenizer::encode).
     ///
@@ -73,6 +63,37 @@ pub trait Engine: Send {
     ///
     /// [`Inference`](crate::ErrorKind::Inference).
     fn embed_texts(&mut self, texts: &[Vec<u32>]) -> Result<Vec<Embedding>, Error>;
+}
+
+/// Called in the breaks of a pass of images, on any thread.
+pub type AtBreak<'a> = dyn FnMut(&mut dyn TextEngine) + Send + 'a;
+
+/// A loaded CLIP model. One thread owns it; an engine may keep scratch memory between calls.
+pub trait Engine: TextEngine + Send {
+    /// Which model this is.
+    fn info(&self) -> &ModelInfo;
+
+    /// Returns one embedding per image, in order. The embedding of an image does not depend on the others, up to rounding.
+    ///
+    /// # Errors
+    ///
+    /// [`Inference`](crate::ErrorKind::Inference).
+    fn embed_images(&mut self, images: &[Pixels]) -> Result<Vec<Embedding>, Error> {
+        self.embed_images_with_breaks(images, &mut |_| ())
+    }
+
+    /// Like [`embed_images`](Self::embed_images), with breaks in which texts can be embedded that should not wait for the whole
+    /// pass: after each layer of the fast kernels, and between batches of eight images of the reference engine. What
+    /// `at_break` does changes no embedding of an image.
+    ///
+    /// # Errors
+    ///
+    /// [`Inference`](crate::ErrorKind::Inference).
+    fn embed_images_with_breaks(
+        &mut self,
+        images: &[Pixels],
+        at_break: &mut AtBreak<'_>,
+    ) -> Result<Vec<Embedding>, Error>;
 }
 
 /// Loads `config.json` and `model.safetensors` from `directory`, in the layout of the transformers library.

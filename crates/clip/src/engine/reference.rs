@@ -10,7 +10,7 @@ use candle_transformers::models::clip::vision_model::ClipVisionConfig;
 use candle_transformers::models::clip::{ClipConfig, ClipModel};
 
 use super::weights::{self, Weights};
-use super::{DeviceKind, Engine, ModelInfo, tokens};
+use super::{AtBreak, DeviceKind, Engine, ModelInfo, TextEngine, tokens};
 use crate::architecture::Architecture;
 use crate::error::{Error, Inner};
 use crate::preprocess::SIDE;
@@ -67,20 +67,29 @@ impl Engine for Reference {
         &self.info
     }
 
-    /// The weights are in memory that no other process can write.
-    fn is_current(&self) -> bool {
-        true
-    }
-
-    fn embed_images(&mut self, images: &[Pixels]) -> Result<Vec<Embedding>, Error> {
+    fn embed_images_with_breaks(
+        &mut self,
+        images: &[Pixels],
+        at_break: &mut AtBreak<'_>,
+    ) -> Result<Vec<Embedding>, Error> {
         let mut embeddings = Vec::with_capacity(images.len());
-        for batch in images.chunks(BATCH) {
+        for (index, batch) in images.chunks(BATCH).enumerate() {
+            if index > 0 {
+                at_break(self);
+            }
             let pixels: Vec<f32> = batch.iter().flat_map(Pixels::as_slice).copied().collect();
             let features = Tensor::from_vec(pixels, (batch.len(), 3, SIDE, SIDE), &self.device)
                 .and_then(|pixels| self.model.get_image_features(&pixels));
             embeddings.extend(normalised(features)?);
         }
         Ok(embeddings)
+    }
+}
+
+impl TextEngine for Reference {
+    /// The weights are in memory that no other process can write.
+    fn is_current(&self) -> bool {
+        true
     }
 
     fn embed_texts(&mut self, texts: &[Vec<u32>]) -> Result<Vec<Embedding>, Error> {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use clip::standin::Size;
-use clip::{Embedding, Precision};
+use clip::{Embedding, Precision, TextEngine};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -34,6 +34,36 @@ fn pictures_give_the_same_bits_in_every_batch_and_on_any_number_of_threads() {
             }
         }
     }
+}
+
+#[test]
+fn texts_in_the_breaks_of_a_pass_change_nothing() {
+    let pictures: Vec<_> = (0..19).map(|seed| preprocess(&png(&draw(FAMILIES[0], seed)))).collect();
+    let texts: Vec<Vec<u32>> = (0..9).map(|text| vec![49_406, 320 + text, 2368, 49_407]).collect();
+    for (precision, kernels) in support::variants() {
+        for threads in [1, 2, 3] {
+            let options = support::options(precision, kernels, threads);
+            let mut engine = clip::load(&support::standin_directory(Size::Tiny), &options).unwrap();
+            let (images_alone, texts_alone) =
+                (engine.embed_images(&pictures).unwrap(), engine.embed_texts(&texts).unwrap());
+            let mut breaks = 0;
+            let mut at_break = |engine: &mut dyn TextEngine| {
+                let count = breaks % texts.len() + 1;
+                assert!(engine.is_current());
+                assert_eq!(engine.embed_texts(&texts[..count]).unwrap(), texts_alone[..count]);
+                assert!(engine.embed_texts(&[vec![0]]).is_err(), "no end mark");
+                breaks += 1;
+            };
+            let found = engine.embed_images_with_breaks(&pictures, &mut at_break).unwrap();
+            let which = format!("{precision} {kernels}, {threads} threads");
+            assert!(found == images_alone, "{which}");
+            assert!(breaks >= 4, "{which}: {breaks} breaks");
+        }
+    }
+    // The reference engine has breaks between its batches of eight.
+    let mut breaks = 0;
+    support::standin(Size::Tiny).embed_images_with_breaks(&pictures, &mut |_| breaks += 1).unwrap();
+    assert_eq!(breaks, 2);
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //!                       └─ text ──► recent texts ─┬─ new ──► queue ─┘          │
 //!                                                 └─ known ────────────────────┘
 //! ```
+//!
+//! Texts that arrive during a pass of images are computed in its breaks, see `turns`.
 
 mod decode;
 mod model_thread;
@@ -13,6 +15,7 @@ mod queue;
 mod recent_texts;
 mod report;
 mod slot;
+mod turns;
 mod watchdog;
 
 use std::io;

@@ -5,13 +5,14 @@ use std::thread;
 use std::time::Instant;
 
 use bytes::Bytes;
-use clip::{Embedding, Engine, Kernels, Options, Tokenizer};
+use clip::{Embedding, Engine, Kernels, Options, TextEngine, Tokenizer};
 use embedder::protocol::Response;
 use embedder::{ErrorKind, Model, ModelFingerprint, ModelState};
 
 use super::Shared;
 use super::queue::{Batch, Decoded, Job};
 use super::slot::Slot;
+use super::turns::Turns;
 use super::watchdog::Subject;
 use crate::failure::Failure;
 use crate::front::answers::Responder;
@@ -46,8 +47,10 @@ pub fn run(shared: &Shared, directory: PathBuf, options: &Options, packing: Pack
                 shared.end_for_successor("the packed weights were changed while in use");
             }
             Ok(loaded) => match batch {
-                Batch::Images(jobs) => embed_images(shared, loaded, jobs),
-                Batch::Texts(jobs) => embed_texts(shared, loaded, &tokenizer, jobs),
+                Batch::Images(jobs) => embed_images(shared, loaded, &tokenizer, jobs),
+                Batch::Texts(jobs) => {
+                    embed_texts(shared, &mut *loaded.engine, loaded.fingerprint, &tokenizer, jobs);
+                }
             },
             Err(_) if !shared.readable.include_the_model() => {
                 drop(batch);
@@ -97,30 +100,47 @@ fn seal(shared: &Shared, engine: &mut dyn Engine) {
     }
 }
 
-fn embed_images(shared: &Shared, loaded: &mut Loaded, jobs: Vec<Job<Decoded>>) {
+fn embed_images(shared: &Shared, loaded: &mut Loaded, tokenizer: &Tokenizer, jobs: Vec<Job<Decoded>>) {
+    let Loaded { engine, fingerprint } = loaded;
     let digests = jobs.iter().map(|job| job.input.sha256).collect();
     let (images, responders): (Vec<_>, Vec<_>) = jobs
         .into_iter()
         .map(|job| (job.input.pixels, (job.responder, job.input.animated, job.input.thumbnail)))
         .unzip();
     let watched = shared.watchdog.watch(Subject::Images(digests));
-    let began = Instant::now();
+    let mut turns = Turns::new(Instant::now());
     #[cfg(feature = "fault-injection")]
     crate::fault::wait_for_images(images.len());
-    let results = inference::embed_images(&mut *loaded.engine, &images);
-    if !loaded.engine.is_current() {
+    let results = inference::embed_images_with_breaks(&mut **engine, &images, &mut |engine| {
+        let began = Instant::now();
+        if !turns.is_texts(began) {
+            return;
+        }
+        let texts = shared.queue.texts_at_break();
+        if !texts.is_empty() {
+            watched.without(|| embed_texts(shared, engine, *fingerprint, tokenizer, texts));
+            turns.texts_took(began, Instant::now());
+        }
+    });
+    if !engine.is_current() {
         // These results may come from other weights. The next batch ends this process.
         refuse_all(responders.into_iter().map(|(responder, ..)| responder));
         return;
     }
-    shared.queue.images_took(images.len(), began.elapsed());
+    shared.queue.images_took(images.len(), turns.images_took(Instant::now()));
     drop(watched);
     for ((responder, animated, thumbnail), result) in responders.into_iter().zip(results) {
-        answer(responder, loaded.fingerprint, result, animated, thumbnail);
+        answer(responder, *fingerprint, result, animated, thumbnail);
     }
 }
 
-fn embed_texts(shared: &Shared, loaded: &mut Loaded, tokenizer: &Tokenizer, jobs: Vec<Job<String>>) {
+fn embed_texts(
+    shared: &Shared,
+    engine: &mut dyn TextEngine,
+    fingerprint: ModelFingerprint,
+    tokenizer: &Tokenizer,
+    jobs: Vec<Job<String>>,
+) {
     let lengths = jobs.iter().map(|job| job.input.len()).collect();
     let watched = shared.watchdog.watch(Subject::Texts(lengths));
     let mut texts = Vec::with_capacity(jobs.len());
@@ -140,8 +160,8 @@ fn embed_texts(shared: &Shared, loaded: &mut Loaded, tokenizer: &Tokenizer, jobs
         }
     }
     let began = Instant::now();
-    let results = inference::embed_texts(&mut *loaded.engine, &texts);
-    if !loaded.engine.is_current() {
+    let results = inference::embed_texts(engine, &texts);
+    if !engine.is_current() {
         refuse_all(prepared.into_iter().map(|(_, responder)| responder));
         return;
     }
@@ -151,9 +171,9 @@ fn embed_texts(shared: &Shared, loaded: &mut Loaded, tokenizer: &Tokenizer, jobs
     drop(watched);
     for ((text, responder), result) in prepared.into_iter().zip(results) {
         if let Ok(embedding) = &result {
-            shared.recent_texts.put(&text, loaded.fingerprint, embedding.clone().into_array());
+            shared.recent_texts.put(&text, fingerprint, embedding.clone().into_array());
         }
-        answer(responder, loaded.fingerprint, result, false, None);
+        answer(responder, fingerprint, result, false, None);
     }
 }
 

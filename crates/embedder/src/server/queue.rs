@@ -224,7 +224,7 @@ impl Queue {
     }
 
     /// Waits for work for the model, up to the size of a pass. Texts go first, since a user waits for them, but a batch of
-    /// images goes between two batches of texts.
+    /// images goes between two batches of texts. [`texts_at_break`](Self::texts_at_break) gives texts within its pass.
     pub fn next_batch(&self) -> Batch {
         let mut state = self.lock();
         loop {
@@ -251,6 +251,15 @@ impl Queue {
             }
             state = wait(&self.to_embed, state);
         }
+    }
+
+    /// The texts that wait, up to the size of a pass, for a break in a pass of images. Does not wait.
+    pub fn texts_at_break(&self) -> Vec<Job<String>> {
+        let mut state = self.lock();
+        let size = state.pass_size.texts();
+        let texts = take_batch(&mut state.texts, size);
+        state.work.waited += waited(&texts);
+        texts
     }
 
     /// Reports a pass of `count` images.

@@ -39,6 +39,20 @@ pub struct Watched<'a> {
     ticket: u64,
 }
 
+impl Watched<'_> {
+    /// Does other work in between, whose time does not count. That work has an entry of its own.
+    pub fn without<R>(&self, work: impl FnOnce() -> R) -> R {
+        let suspended = self.watchdog.lock().watched.remove(&self.ticket);
+        let since = Instant::now();
+        let result = work();
+        if let Some((began, times, subject)) = suspended {
+            self.watchdog.lock().watched.insert(self.ticket, (began + since.elapsed(), times, subject));
+            self.watchdog.began.notify_one();
+        }
+        result
+    }
+}
+
 impl Watchdog {
     /// Registers work that may take the limit once per image or text.
     pub fn watch(&self, subject: Subject) -> Watched<'_> {
@@ -137,6 +151,23 @@ mod tests {
             let subject = overdue.join().unwrap().to_string();
             drop(slower);
             assert_eq!(subject, format!("images with SHA-256 {}", "ab".repeat(32)));
+        });
+    }
+
+    #[test]
+    fn other_work_in_between_does_not_count() {
+        const LIMIT: Duration = Duration::from_millis(200);
+        let watchdog = Watchdog::default();
+        std::thread::scope(|scope| {
+            let images = watchdog.watch(Subject::Images(vec![[0xab; 32]]));
+            let overdue = scope.spawn(|| watchdog.overdue(LIMIT).to_string());
+            // The images began before the texts, and would be overdue first.
+            let subject = images.without(|| {
+                let _stuck = watchdog.watch(Subject::Texts(vec![7]));
+                overdue.join().unwrap()
+            });
+            assert_eq!(subject, "texts of [7] bytes");
+            assert!(watchdog.overdue(LIMIT).to_string().starts_with("images"), "they are watched again");
         });
     }
 }

@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::support::{model, program};
+use crate::support::{WAIT, model, program};
 
 /// An authority, and the files of those to whom it gave certificates.
 pub struct Authority {
@@ -147,7 +147,7 @@ impl Machine {
         }
         command.args(&self.arguments).stderr(log);
         command.stdin(if self.namespace.is_some() { Stdio::piped() } else { Stdio::null() });
-        command.env("PINTEREST_EMBEDDER_TEST_WAIT_MS", self.wait.as_millis().to_string());
+        command.env(WAIT, self.wait.as_millis().to_string());
         let mut child = command.spawn().unwrap();
         if let Some(number) = self.namespace {
             lay_line(number, child.id());

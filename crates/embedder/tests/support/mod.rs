@@ -10,10 +10,14 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use image::{ImageFormat, RgbImage};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use tempfile::TempDir;
+
+/// Sets the milliseconds that an image takes in the model, for programs with the feature `fault-injection`.
+pub const WAIT: &str = "PINTEREST_EMBEDDER_TEST_WAIT_MS";
 
 pub fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_pinterest-embedder"))
@@ -72,6 +76,8 @@ pub struct Supervisor {
     listener: UnixListener,
     arguments: Vec<String>,
     kernel_lacks: BpfProgram,
+    /// Additional time of each image in the model.
+    wait: Duration,
     child: Option<Child>,
 }
 
@@ -87,14 +93,19 @@ impl Supervisor {
         let lacks = SeccompAction::Errno(libc::ENOSYS as u32);
         let machine = std::env::consts::ARCH.try_into().unwrap();
         let filter = SeccompFilter::new(rules, SeccompAction::Allow, lacks, machine).unwrap();
-        Self::start_on(filter.try_into().unwrap(), model(), arguments)
+        Self::start_on(filter.try_into().unwrap(), model(), arguments, Duration::ZERO)
     }
 
     pub fn with_model(model: &Path, arguments: &[&str]) -> Self {
-        Self::start_on(BpfProgram::new(), model, arguments)
+        Self::start_on(BpfProgram::new(), model, arguments, Duration::ZERO)
     }
 
-    fn start_on(kernel_lacks: BpfProgram, model: &Path, arguments: &[&str]) -> Self {
+    /// The same as [`start`](Self::start), but each image takes so long. Requires the feature `fault-injection`.
+    pub fn slow(wait: Duration, arguments: &[&str]) -> Self {
+        Self::start_on(BpfProgram::new(), model(), arguments, wait)
+    }
+
+    fn start_on(kernel_lacks: BpfProgram, model: &Path, arguments: &[&str], wait: Duration) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(directory.path().join("socket")).unwrap();
         let fixed = ["serve", "--listen-fd", "0", "--threads", "1", "--model"];
@@ -105,6 +116,7 @@ impl Supervisor {
             listener,
             arguments: arguments.map(|&argument| argument.to_owned()).collect(),
             kernel_lacks,
+            wait,
             child: None,
         };
         supervisor.restart();
@@ -122,6 +134,7 @@ impl Supervisor {
         let listener = OwnedFd::from(self.listener.try_clone().unwrap());
         let mut command = program();
         command.args(&self.arguments).stdin(Stdio::from(listener)).stderr(log);
+        command.env(WAIT, self.wait.as_millis().to_string());
         if !self.kernel_lacks.is_empty() {
             let filter = self.kernel_lacks.clone();
             // SAFETY: two system calls between fork and exec, on memory that was allocated before.

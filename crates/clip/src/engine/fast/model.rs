@@ -8,7 +8,7 @@ use super::pool::Pool;
 use super::storage::Storage;
 use super::tower::Tower;
 use super::vision::Vision;
-use crate::engine::{Engine, ModelInfo, tokens};
+use crate::engine::{AtBreak, Engine, ModelInfo, TextEngine, tokens};
 use crate::error::Error;
 use crate::{DIMENSION, Embedding, Pixels};
 
@@ -43,21 +43,26 @@ impl<F: Format, E: Format> Engine for Model<F, E> {
         &self.info
     }
 
+    fn embed_images_with_breaks(
+        &mut self,
+        images: &[Pixels],
+        at_break: &mut AtBreak<'_>,
+    ) -> Result<Vec<Embedding>, Error> {
+        let Self { parameters, pool, vision, text, .. } = self;
+        let mut texts = Texts { parameters, pool, tower: text };
+        let features = pool.run(|| image_features(parameters, pool, vision, images, || at_break(&mut texts)));
+        features.iter().map(|features| Embedding::normalised(features)).collect()
+    }
+}
+
+impl<F: Format, E: Format> TextEngine for Model<F, E> {
     fn is_current(&self) -> bool {
         self.parameters.storage.is_current()
     }
 
-    fn embed_images(&mut self, images: &[Pixels]) -> Result<Vec<Embedding>, Error> {
-        let pool = self.pool.clone();
-        let features = pool.run(|| self.images(images));
-        features.iter().map(|features| Embedding::normalised(features)).collect()
-    }
-
     fn embed_texts(&mut self, texts: &[Vec<u32>]) -> Result<Vec<Embedding>, Error> {
-        let texts = tokens::checked(texts)?;
-        let pool = self.pool.clone();
-        let features = texts.chunks(TEXTS).flat_map(|batch| pool.run(|| self.texts(batch)));
-        features.map(|features| Embedding::normalised(&features)).collect()
+        let Self { parameters, pool, text, .. } = self;
+        pool.run(|| Texts { parameters, pool, tower: text }.embed_texts(texts))
     }
 }
 
@@ -79,30 +84,60 @@ impl<F: Format, E: Format> Model<F, E> {
             pool,
         }
     }
+}
 
-    /// The features of images, not normalised.
-    fn images(&mut self, mut images: &[Pixels]) -> Vec<[f32; DIMENSION]> {
-        let Self { parameters, pool, vision, .. } = self;
-        let alone = Pool::of_caller();
-        let mut features = Vec::with_capacity(images.len());
-        loop {
-            let share = IMAGES.min(SHARED.min(images.len()) / vision.len());
-            if share < SHARE {
-                break;
-            }
-            let (shared, rest) = images.split_at(share * vision.len());
-            let parts = shared.chunks(share).zip(&mut *vision).collect();
-            features.extend(pool.map(parts, |(images, vision)| vision.features(parameters, &alone, images)).concat());
-            images = rest;
+/// The features of images, not normalised. Calls `at_break` after each layer. Within [`Pool::run`].
+fn image_features<F: Format, E: Format>(
+    parameters: &Parameters<F, E>,
+    pool: &Pool,
+    vision: &mut [Vision],
+    mut images: &[Pixels],
+    mut at_break: impl FnMut(),
+) -> Vec<[f32; DIMENSION]> {
+    let alone = &Pool::of_caller();
+    let mut features = Vec::with_capacity(images.len());
+    while !images.is_empty() {
+        let share = IMAGES.min(SHARED.min(images.len()) / vision.len());
+        // Each thread computes images by itself, or all compute the same ones.
+        let (share, threads, inner) =
+            if share < SHARE { (IMAGES, 1, pool) } else { (share, vision.len(), alone) };
+        let (now, later) = images.split_at((share * threads).min(images.len()));
+        let layers = vision[0].layers();
+        let mut parts: Vec<_> = vision.iter_mut().zip(now.chunks(share)).collect();
+        pool.map(parts.iter_mut().collect(), |(vision, images)| vision.begin(parameters, inner, images));
+        for layer in 0..layers {
+            pool.map(parts.iter_mut().collect(), |(vision, _)| vision.layer(parameters, inner, layer));
+            at_break();
         }
-        for images in images.chunks(IMAGES) {
-            features.extend(vision[0].features(parameters, pool, images));
-        }
-        features
+        features.extend(pool.map(parts, |(vision, _)| vision.features(parameters, inner)).concat());
+        images = later;
+    }
+    features
+}
+
+/// The text tower, within [`Pool::run`].
+struct Texts<'a, F: Format, E: Format> {
+    parameters: &'a Parameters<F, E>,
+    pool: &'a Pool,
+    tower: &'a mut Tower,
+}
+
+impl<F: Format, E: Format> TextEngine for Texts<'_, F, E> {
+    fn is_current(&self) -> bool {
+        self.parameters.storage.is_current()
     }
 
+    fn embed_texts(&mut self, texts: &[Vec<u32>]) -> Result<Vec<Embedding>, Error> {
+        let texts = tokens::checked(texts)?;
+        let features = texts.chunks(TEXTS).flat_map(|batch| self.features(batch));
+        features.map(|features| Embedding::normalised(&features)).collect()
+    }
+}
+
+impl<F: Format, E: Format> Texts<'_, F, E> {
     /// The features of texts, each with its end mark last, not normalised.
-    fn texts(&mut self, texts: &[&[u32]]) -> Vec<[f32; DIMENSION]> {
+    fn features(&mut self, texts: &[&[u32]]) -> Vec<[f32; DIMENSION]> {
+        let Self { parameters, pool, tower } = self;
         let mut sequences = Vec::with_capacity(texts.len());
         let mut rows = 0;
         for (output, text) in texts.iter().enumerate() {
@@ -110,21 +145,24 @@ impl<F: Format, E: Format> Model<F, E> {
             sequences.push(Sequence { rows: rows..rows + length, queries: length - 1..length, output });
             rows += length;
         }
-        self.text.reserve(rows, texts.len());
-        let Parameters { layout, .. } = &self.parameters;
-        let tokens = self.parameters.floats(&layout.tokens);
-        let positions = self.parameters.floats(&layout.text.positions);
+        tower.reserve(rows, texts.len());
+        let layout = &parameters.layout;
+        let tokens = parameters.floats(&layout.tokens);
+        let positions = parameters.floats(&layout.text.positions);
         let width = layout.text.projection.inputs;
         let all = texts.iter().flat_map(|text| text.iter().enumerate());
         for (row, (position, &token)) in all.enumerate() {
             let token = &tokens[token as usize * width..][..width];
             let position = &positions[position * width..][..width];
-            let stream = self.text.stream.row_mut(row);
+            let stream = tower.stream.row_mut(row);
             for ((value, token), position) in stream.iter_mut().zip(token).zip(position) {
                 *value = token + position;
             }
         }
-        let (context, edge) = self.parameters.contexts(&self.pool);
-        self.text.run::<F, E>(context, edge, &sequences)
+        let (context, edge) = parameters.contexts(pool);
+        for layer in 0..tower.layers() {
+            tower.layer::<F>(context, layer, &sequences);
+        }
+        tower.features::<E>(edge, sequences.len())
     }
 }

@@ -118,23 +118,21 @@ impl Tower {
         }
     }
 
-    /// Computes the features of one row per sequence, not normalised, from the embedded input in [`stream`](Self::stream).
-    ///
-    /// `sequences` are consecutive; each has one query row, whose features are returned.
-    pub(super) fn run<F, E>(
-        &mut self,
-        context: Context<'_, F::Simd>,
-        edge: Context<'_, E::Simd>,
-        sequences: &[Sequence],
-    ) -> Vec<[f32; DIMENSION]>
-    where
-        F: Format,
-        E: Format,
-    {
+    /// The number of layers.
+    pub(super) fn layers(&self) -> usize {
+        self.layout.layers.len()
+    }
+
+    /// Computes layer number `index`. The layers are computed in order, the first one from the embedded input in
+    /// [`stream`](Self::stream). `sequences` are consecutive; each has one query row, whose features are wanted.
+    pub(super) fn layer<F: Format>(&mut self, context: Context<'_, F::Simd>, index: usize, sequences: &[Sequence]) {
         let rows = sequences.last().map_or(0, |sequence| sequence.rows.end);
         let layout = Arc::clone(&self.layout);
-        let (last, others) =
-            layout.layers.split_last().unwrap_or_else(|| unreachable!("a tower without layers: this is a bug"));
+        let layer = &layout.layers[index];
+        self.weigh::<F>(context, layer, rows);
+        if index + 1 == layout.layers.len() {
+            return self.finish_wanted::<F>(context, layer, sequences);
+        }
         let whole: Vec<Sequence> = sequences
             .iter()
             .map(|sequence| Sequence {
@@ -143,23 +141,20 @@ impl Tower {
                 output: sequence.rows.start,
             })
             .collect();
-        for layer in others {
-            self.weigh::<F>(context, layer, rows);
-            self.mix::<F>(context, &whole);
-            self.finish::<F>(context, layer, rows);
-        }
-        // Of the last layer only one row per sequence is needed; for the other rows only keys and values are computed.
-        self.weigh::<F>(context, last, rows);
+        self.mix::<F>(context, &whole);
+        self.finish::<F>(context, layer, rows);
+    }
+
+    /// The rest of the last layer, of which only one row per sequence is needed.
+    fn finish_wanted<F: Format>(&mut self, context: Context<'_, F::Simd>, layer: &Layer, sequences: &[Sequence]) {
         self.mix::<F>(context, sequences);
         for (index, sequence) in sequences.iter().enumerate() {
             let row = self.stream.row(sequence.rows.start + sequence.queries.start);
             self.wanted.row_mut(index).copy_from_slice(row);
         }
         std::mem::swap(&mut self.stream, &mut self.wanted);
-        self.finish::<F>(context, last, sequences.len());
-        let features = self.project::<E>(edge, sequences.len());
+        self.finish::<F>(context, layer, sequences.len());
         std::mem::swap(&mut self.stream, &mut self.wanted);
-        features
     }
 
     /// Computes queries, keys and values of the stream's rows.
@@ -217,14 +212,20 @@ impl Tower {
         multiply::<F>(simd, pool, &self.wide, rows, weights, &Target::Add(self.stream.parts()));
     }
 
-    /// Projects the stream's rows into the space that both towers share.
-    fn project<E: Format>(&mut self, context: Context<'_, E::Simd>, rows: usize) -> Vec<[f32; DIMENSION]> {
+    /// Projects the wanted rows of so many sequences, after the last layer, into the space that both towers share: their
+    /// features, not normalised.
+    pub(super) fn features<E: Format>(
+        &mut self,
+        context: Context<'_, E::Simd>,
+        sequences: usize,
+    ) -> Vec<[f32; DIMENSION]> {
         let Context { storage, simd, pool } = context;
         let norm = Norm::new(storage, &self.layout.last);
-        normalise::<E>(simd, pool, norm, (&self.stream.values, self.stream.stride), rows, &self.projected.parts());
+        let wanted = (&*self.wanted.values, self.wanted.stride);
+        normalise::<E>(simd, pool, norm, wanted, sequences, &self.projected.parts());
         let weights = Weights::new(storage, &self.layout.projection);
-        multiply::<E>(simd, pool, &self.projected, rows, weights, &Target::Store(self.features.parts()));
-        (0..rows)
+        multiply::<E>(simd, pool, &self.projected, sequences, weights, &Target::Store(self.features.parts()));
+        (0..sequences)
             .map(|row| {
                 let mut features = [0.0; DIMENSION];
                 features.copy_from_slice(&self.features.row(row)[..DIMENSION]);

@@ -20,6 +20,8 @@ pub(super) struct Vision {
     tower: Tower,
     /// Side of a patch in pixels.
     side: usize,
+    /// The images of the present pass.
+    sequences: Vec<Sequence>,
 }
 
 impl Vision {
@@ -29,23 +31,43 @@ impl Vision {
             patches: Activations::new(E::ACTIVATIONS, layout.patches.inputs),
             tower: Tower::new::<F, E>(simd, &layout.vision, false),
             side,
+            sequences: Vec::new(),
         }
     }
 
-    /// The features of images, not normalised.
-    pub(super) fn features<F: Format, E: Format>(
+    /// Begins a pass. Its layers follow, and then [`features`](Self::features).
+    pub(super) fn begin<F: Format, E: Format>(
         &mut self,
         parameters: &Parameters<F, E>,
         pool: &Pool,
         images: &[Pixels],
-    ) -> Vec<[f32; DIMENSION]> {
+    ) {
         let positions = (SIDE / self.side).pow(2) + 1;
         self.embed_patches(parameters, pool, images, positions);
-        let sequences: Vec<Sequence> = (0..images.len())
+        self.sequences = (0..images.len())
             .map(|image| Sequence { rows: image * positions..(image + 1) * positions, queries: 0..1, output: image })
             .collect();
-        let (context, edge) = parameters.contexts(pool);
-        self.tower.run::<F, E>(context, edge, &sequences)
+    }
+
+    /// The number of layers.
+    pub(super) fn layers(&self) -> usize {
+        self.tower.layers()
+    }
+
+    /// Computes layer number `index` of the present pass.
+    pub(super) fn layer<F: Format, E: Format>(&mut self, parameters: &Parameters<F, E>, pool: &Pool, index: usize) {
+        let (context, _) = parameters.contexts(pool);
+        self.tower.layer::<F>(context, index, &self.sequences);
+    }
+
+    /// The features of the present pass' images, not normalised.
+    pub(super) fn features<F: Format, E: Format>(
+        &mut self,
+        parameters: &Parameters<F, E>,
+        pool: &Pool,
+    ) -> Vec<[f32; DIMENSION]> {
+        let (_, edge) = parameters.contexts(pool);
+        self.tower.features::<E>(edge, self.sequences.len())
     }
 
     fn embed_patches<F: Format, E: Format>(

@@ -99,12 +99,12 @@ fn next_image_count(queue: &Queue) -> usize {
     next_images(queue).len()
 }
 
-/// A queue that has learnt that a pass of `images` images, or of `texts` texts, just fits. Without texts a pass may have twice as
-/// many images.
+/// A queue that has learnt that a pass of `images` images, at most eight, or of `texts` texts, just fits. With breaks, images may
+/// take four times as long.
 fn queue_for(images: u32, texts: u32) -> Queue {
     let queue = Queue::new(100, PASS_TIME, DECODERS);
     // A little less than their share: a rounding error is not to cost one.
-    queue.images_took(1, PASS_TIME * 99 / (images * 100));
+    queue.images_took(1, 4 * PASS_TIME * 99 / (images * 100));
     queue.texts_took(1, PASS_TIME * 99 / (texts * 100));
     queue
 }
@@ -151,7 +151,7 @@ fn a_stream_of_texts_does_not_starve_pictures() {
 
 #[test]
 fn one_picture_does_not_wait_for_another_clients_sixty_four() {
-    let queue = queue_for(2, 1);
+    let queue = queue_for(4, 1);
     let (importer, other) = (Client::new(1), Client::new(2));
     for _ in 0..64 {
         importer.push_image(&queue);
@@ -182,26 +182,43 @@ fn one_text_does_not_wait_for_another_clients_sixty_four() {
 }
 
 #[test]
-fn a_text_shortens_the_next_passes() {
-    for (batches_pay, alone) in [(true, BATCH), (false, 2)] {
-        let queue = queue_for(1, 1);
-        queue.set_batches_pay(batches_pay);
-        let client = Client::new(1);
-        for _ in 0..alone + DECODERS {
-            client.push_image(&queue);
-            decode_one(&queue);
-        }
-        assert_eq!(next_image_count(&queue), alone);
-        client.push_text(&queue, "a barn");
-        assert_eq!(next_texts(&queue), ["a barn"]);
-        assert_eq!(next_image_count(&queue), 1);
-        assert_eq!(next_image_count(&queue), 1);
+fn without_breaks_a_text_shortens_the_next_passes() {
+    let queue = queue_for(1, 1);
+    queue.set_batches_pay(true);
+    let client = Client::new(1);
+    for _ in 0..BATCH + DECODERS {
+        client.push_image(&queue);
+        decode_one(&queue);
     }
+    assert_eq!(next_image_count(&queue), BATCH);
+    client.push_text(&queue, "a barn");
+    assert_eq!(next_texts(&queue), ["a barn"]);
+    assert_eq!(next_image_count(&queue), 1);
+    assert_eq!(next_image_count(&queue), 1);
+}
+
+#[test]
+fn texts_that_come_during_a_pass_of_pictures_are_taken_in_its_breaks() {
+    let queue = queue_for(2, 2);
+    let client = Client::new(1);
+    for _ in 0..3 {
+        client.push_image(&queue);
+        decode_one(&queue);
+    }
+    assert_eq!(next_image_count(&queue), 2);
+    let at_break = || queue.texts_at_break().into_iter().map(|job| job.input).collect::<Vec<_>>();
+    assert!(at_break().is_empty());
+    for text in ["a barn", "a beach", "a garden"] {
+        client.push_text(&queue, text);
+    }
+    assert_eq!(at_break(), ["a barn", "a beach"]);
+    assert_eq!(at_break(), ["a garden"]);
+    assert_eq!(next_image_count(&queue), 1);
 }
 
 #[test]
 fn decoding_ahead_is_bounded() {
-    let queue = Arc::new(queue_for(3, 1));
+    let queue = Arc::new(queue_for(6, 1));
     let client = Client::new(1);
     for _ in 0..7 + DECODERS {
         client.push_image(&queue);
