@@ -99,8 +99,7 @@ fn image_features<F: Format, E: Format>(
     while !images.is_empty() {
         let share = IMAGES.min(SHARED.min(images.len()) / vision.len());
         // Each thread computes images by itself, or all compute the same ones.
-        let (share, threads, inner) =
-            if share < SHARE { (IMAGES, 1, pool) } else { (share, vision.len(), alone) };
+        let (share, threads, inner) = if share < SHARE { (IMAGES, 1, pool) } else { (share, vision.len(), alone) };
         let (now, later) = images.split_at((share * threads).min(images.len()));
         let layers = vision[0].layers();
         let mut parts: Vec<_> = vision.iter_mut().zip(now.chunks(share)).collect();

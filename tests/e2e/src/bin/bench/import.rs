@@ -19,7 +19,7 @@ const LONG: &str = "30 minutes";
 
 /// Imports the board, imports it again unchanged, and imports it from scratch during text queries.
 pub fn measure(world: &World, board: &str) -> Result<()> {
-    // After a text, passes of the embedder are short for a while.
+    // After a text, passes of candle are short for a while.
     thread::sleep(Duration::from_secs(6));
     let mut client = world.connect()?;
     let workers = workers(world)?;
