@@ -181,4 +181,4 @@ COMMENT ON COLUMN pinterest.stat_workers.tracking_workers IS 'Workers for tracke
 COMMENT ON COLUMN pinterest.stat_workers.paused_since IS 'When pinterest_pause_workers() stopped them; NULL: they are not paused';
 COMMENT ON COLUMN pinterest.stat_workers.slots IS 'max_worker_processes';
 COMMENT ON COLUMN pinterest.stat_workers.slots_used IS 'Background workers of all databases and extensions that run now, parallel queries included';
-COMMENT ON COLUMN pinterest.stat_workers.last_refusal IS 'When no slot was free for a worker of any database the last time; NULL: never since the server started';
+COMMENT ON COLUMN pinterest.stat_workers.last_refusal IS 'When no slot was free for a worker of a database without one the last time; NULL: never since the server started';

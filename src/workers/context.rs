@@ -26,6 +26,8 @@ pub struct Config {
     pub several_embedders: bool,
     /// The order in which the sizes of an image are downloaded.
     pub ladder: Ladder,
+    /// Workers of each kind that may run.
+    pub workers_per_database: usize,
     /// How long a worker without work keeps running.
     pub idle_timeout: Duration,
     /// The treatment of animations.
@@ -49,6 +51,7 @@ impl Config {
             parallel_downloads: settings::parallel_downloads(),
             several_embedders: !settings::embedders().is_ok_and(|list| list.are_local()),
             ladder: settings::ladder(),
+            workers_per_database: settings::workers_per_database(),
             idle_timeout: settings::worker_idle_timeout(),
             animated_images: settings::animated_images(),
             reuse_across_accounts: settings::reuse_across_accounts(),

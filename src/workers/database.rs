@@ -11,7 +11,7 @@ use super::log::{self, About};
 use super::main_thread::Duties;
 use super::presence::Finding;
 use super::refresh_socket::Requests;
-use super::registry::{self, Worker};
+use super::registry::{self, Sent, Worker};
 use super::{answers, embedding, finding, import, main_thread, refresh, track, transaction, worker_process};
 use crate::errors::Failure;
 use crate::postgres::majors;
@@ -34,7 +34,8 @@ pub extern "C-unwind" fn pinterest_database_main(argument: pg_sys::Datum) {
     registry::replace_outdated();
     answers::store_at_exit();
     let duties = Duties { reloaded: remember_keys, release_claims: store::import::give_back };
-    let Err(error) = main_thread::serve(move |context| run(kind, context), &duties) else { return };
+    let sent = Sent::own();
+    let Err(error) = main_thread::serve(move |context| run(kind, sent, context), &duties) else { return };
     log::line(About::Database, format_args!("the worker cannot continue: {error}"));
     // SAFETY: status 1; the launcher tries again later.
     unsafe { majors::exit(1) };
@@ -118,7 +119,7 @@ fn check_keys() -> Result<(), Failure> {
 }
 
 /// The network thread: checks for work when a session wakes it, and periodically; ends after a while without work.
-async fn run(kind: Worker, context: Context) {
+async fn run(kind: Worker, sent: Sent, context: Context) {
     let mut imports = import::Imports::new(context.clone(), embedding::Gate::new(context.config.clone()));
     let mut tracked = track::Starter::new(context.clone());
     let mut refreshes = refresh::Refreshes::new(context.clone());
@@ -131,7 +132,7 @@ async fn run(kind: Worker, context: Context) {
             return;
         }
     };
-    let mut lifetime = Lifetime::new(kind, &context);
+    let mut lifetime = Lifetime::new(kind, sent, &context);
     loop {
         match lifetime.begin_check(&context.database).await {
             Ok(Some(version)) if version == env!("CARGO_PKG_VERSION") => {}

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::jobs::Database;
 use super::presence::{self, Finding};
 use super::registry::{self, Sent, Worker};
+use super::siblings::Siblings;
 use super::{finding, transaction};
 use crate::errors::Failure;
 use crate::store;
@@ -34,11 +35,11 @@ pub struct Found {
 
 /// How long the worker runs.
 pub struct Lifetime {
-    kind: Worker,
     sent: Sent,
     until: Instant,
     polls: u32,
     leaving: bool,
+    siblings: Siblings,
     /// Work was under way after the last check.
     was_busy: bool,
     /// The launcher knows that there was work, or has not started this worker.
@@ -61,17 +62,16 @@ pub enum Next {
 
 impl Lifetime {
     /// A worker that the launcher sent ends at once if no work is due.
-    pub fn new(kind: Worker, context: &Context) -> Self {
-        let sent = Sent::own();
+    pub fn new(kind: Worker, sent: Sent, context: &Context) -> Self {
         let idle_timeout = context.config.borrow().idle_timeout;
         let until = Instant::now() + if sent == Sent::ToCheck { Duration::ZERO } else { idle_timeout };
         let reported = sent == Sent::ToWork;
         Lifetime {
-            kind,
             sent,
             until,
             polls: 0,
             leaving: false,
+            siblings: Siblings::new(kind),
             was_busy: false,
             reported,
             failures: 0,
@@ -112,11 +112,6 @@ impl Lifetime {
                 database.run_infallible(|| finding::report(Finding::Work)).await;
             }
         }
-        let was_busy = std::mem::replace(&mut self.was_busy, found.busy);
-        if found.more_is_due || found.busy && !was_busy {
-            let kind = self.kind;
-            database.run_infallible(move || kind.start_sibling()).await;
-        }
         let due_soon = found.next_wake.is_some_and(|wake| wake <= idle_timeout);
         if !found.busy && !found.finishing && !due_soon && Instant::now() >= self.until {
             if self.leaving {
@@ -134,6 +129,11 @@ impl Lifetime {
             database.run_infallible(|| registry::mark_as_leaving(false)).await;
             // Commits have found this worker marked.
             return Next::Check;
+        }
+        // Not while this worker is marked, and so not counted.
+        let was_busy = std::mem::replace(&mut self.was_busy, found.busy);
+        if found.more_is_due || found.busy && !was_busy {
+            self.siblings.start_one(context).await;
         }
         self.polls += 1;
         Next::Wait(match found.next_wake {

@@ -42,6 +42,7 @@ mod refresh;
 pub mod refresh_socket;
 pub mod registry;
 mod shutdown;
+mod siblings;
 mod supervisor;
 mod track;
 mod tracking;

@@ -30,7 +30,7 @@ use crate::settings;
 pub enum Sent {
     /// By the launcher, to check whether work is due.
     ToCheck,
-    /// By a call whose work may not be committed yet.
+    /// By a call whose work may not be committed yet, or by a worker for which there is too much.
     ToWork,
 }
 
@@ -59,7 +59,7 @@ impl Worker {
                 pg_sys::BGW_NEVER_RESTART,
                 database.to_u32(),
             ),
-            // Database workers and commits start it again.
+            // Database workers, other tracking workers and commits start it again.
             Worker::Tracking(database) => (
                 c"pinterest_tracking_main",
                 pg_sys::BgWorkerStartTime::BgWorkerStart_RecoveryFinished,
@@ -112,13 +112,14 @@ impl Worker {
         !running.is_empty() && running.iter().take(self.wanted()).all(|instance| instance.pid != own)
     }
 
-    /// Starts one more if fewer run than may. An instance calls this when it begins to work, and while more is due than it takes:
-    /// the others may have ended without work, been terminated, or found no free slot.
-    pub fn start_sibling(self) {
-        if self.running().len() + presence::expected(self) < self.wanted() {
+    /// Starts one more if fewer run than may; how many ran or were about to.
+    pub fn start_sibling(self) -> usize {
+        let running = self.running().len() + presence::expected(self);
+        if running < self.wanted() {
             // Without a free slot there is one fewer.
             let _ = self.start(Sent::ToWork);
         }
+        running
     }
 
     /// Starts an instance. It is not an error if it may not start yet: the launcher starts it later.
@@ -166,7 +167,9 @@ impl Worker {
             return Ok((!handle.is_null()).then(|| Starting(handle)));
         }
         presence::do_not_expect(self);
-        presence::record_refusal();
+        if self.running().is_empty() {
+            presence::record_refusal();
+        }
         Err(Failure::new(Kind::Busy, "no background worker slot is free")
             .with_hint("Raise max_worker_processes and restart the server."))
     }

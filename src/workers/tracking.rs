@@ -7,7 +7,7 @@ use super::context::Context;
 use super::lifetime::{Found, Lifetime, Next};
 use super::log::{self, About};
 use super::main_thread::Duties;
-use super::registry::{self, Worker};
+use super::registry::{self, Sent, Worker};
 use super::{embedding, main_thread, shutdown, track, transaction, worker_process};
 use crate::postgres::majors;
 use crate::{owner_code, store};
@@ -34,7 +34,8 @@ pub extern "C-unwind" fn pinterest_tracking_main(argument: pg_sys::Datum) {
     }
     // The next claim takes over the claims of a process that has ended.
     let duties = Duties { reloaded: || {}, release_claims: |_| Ok(()) };
-    let Err(error) = main_thread::serve(move |context| run(kind, context), &duties) else { return };
+    let sent = Sent::own();
+    let Err(error) = main_thread::serve(move |context| run(kind, sent, context), &duties) else { return };
     log::line(About::Database, format_args!("the tracking worker cannot continue: {error}"));
     // SAFETY: status 1; another one is started later.
     unsafe { majors::exit(1) };
@@ -55,9 +56,9 @@ fn may_serve() -> bool {
 }
 
 /// The network thread: checks for rows when a session wakes it, and periodically.
-async fn run(kind: Worker, context: Context) {
+async fn run(kind: Worker, sent: Sent, context: Context) {
     let mut tracked = track::Tracked::new(context.clone(), embedding::Gate::new(context.config.clone()));
-    let mut lifetime = Lifetime::new(kind, &context);
+    let mut lifetime = Lifetime::new(kind, sent, &context);
     loop {
         match lifetime.begin_check(&context.database).await {
             Ok(Some(version)) if version == env!("CARGO_PKG_VERSION") => {}

@@ -33,8 +33,8 @@ pub struct Memory {
     embedder: Option<Ready>,
     images: Option<UrlImages>,
     turns: Turns,
-    /// The last claim left no place for another row.
-    pub all_taken: bool,
+    /// The last claim left rows for another worker, if one may run.
+    pub more_are_ready: bool,
 }
 
 /// One loop.
@@ -113,8 +113,8 @@ impl ClaimLoop {
 
     /// If this fails, the claimed rows are finished, and the next loop tries again.
     async fn claim_if_possible(&mut self) {
+        self.memory.borrow_mut().more_are_ready = false;
         let _ = self.claim().await;
-        self.memory.borrow_mut().all_taken = self.tasks.len() >= AT_ONCE;
     }
 
     /// Claims rows up to [`AT_ONCE`].
@@ -148,6 +148,10 @@ impl ClaimLoop {
                     _ => self.problem(column.tracked_column_id, failure).await,
                 }
             }
+        }
+        if self.context.config.borrow().workers_per_database > 1 {
+            let next = self.context.database.run(move || work::next_wake(&live)).await;
+            self.memory.borrow_mut().more_are_ready = next.is_ok_and(|wait| wait.is_some_and(|seconds| seconds <= 0.0));
         }
         result
     }

@@ -91,9 +91,9 @@ impl Tracked {
         !self.task.is_empty()
     }
 
-    /// May more rows be ready than are worked on at the same time?
+    /// Were more rows ready at the last claim than this worker may take at the same time?
     pub fn more_are_due(&self) -> bool {
-        self.are_running() && self.memory.borrow().all_taken
+        self.are_running() && self.memory.borrow().more_are_ready
     }
 
     /// When the first waiting row may be worked on.

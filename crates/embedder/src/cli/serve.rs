@@ -99,8 +99,8 @@ pub struct Arguments {
     max_queue: NonZeroUsize,
 
     /// Longest forward pass; as many images or texts share a pass as fit, at least one. Up to eight images may take four
-    /// times as long, since texts are computed in between; with candle, which does not do that, eight may take any time
-    /// while no texts come
+    /// times as long, since texts are computed in between; with candle, where texts wait for eight images, eight may take
+    /// any time while no texts come
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 60, value_parser = value_parser!(u64).range(1..=60_000))]
     max_pass_time: u64,
 

@@ -56,7 +56,7 @@ pub struct Options {
     pub image_timeout: Duration,
     /// Largest number of images, and of texts, that may wait.
     pub max_queue: usize,
-    /// Longest forward pass, as far as the number of its inputs decides that.
+    /// Longest forward pass, as far as the number of its inputs decides that, see [`pass_size`].
     pub max_pass_time: Duration,
     /// A GPU computes.
     pub graphics: bool,
@@ -189,6 +189,18 @@ pub fn run(options: Options) -> io::Result<()> {
     Ok(())
 }
 
+/// Runs `work`, and ends the process if it panics.
+fn or_end(work: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(work)).is_err() {
+        end_unexpectedly();
+    }
+}
+
+fn end_unexpectedly() -> ! {
+    log::line(format_args!("a thread ended unexpectedly: this is a bug"));
+    std::process::exit(1);
+}
+
 fn start_threads(
     shared: &Arc<Shared>,
     model: PathBuf,
@@ -204,9 +216,8 @@ fn start_threads(
             .name(name.to_owned())
             .spawn(move || {
                 // These threads never return: without one of them, every request would wait forever.
-                let _ = catch_unwind(AssertUnwindSafe(|| work(&shared)));
-                log::line(format_args!("a thread ended unexpectedly: this is a bug"));
-                std::process::exit(1);
+                or_end(|| work(&shared));
+                end_unexpectedly();
             })
             .map(drop)
     };

@@ -38,6 +38,7 @@ pub fn run(shared: &Shared, directory: PathBuf, options: &Options, packing: Pack
         tokenizer.join().expect("the vocabulary is part of the program")
     });
     let _ = shared.first_load.set(());
+    let mut turns = Turns::default();
     loop {
         let batch = shared.queue.next_batch();
         match slot.get(Instant::now(), |directory| load(shared, directory, options)) {
@@ -47,9 +48,9 @@ pub fn run(shared: &Shared, directory: PathBuf, options: &Options, packing: Pack
                 shared.end_for_successor("the packed weights were changed while in use");
             }
             Ok(loaded) => match batch {
-                Batch::Images(jobs) => embed_images(shared, loaded, &tokenizer, jobs),
+                Batch::Images(jobs) => embed_images(shared, loaded, &tokenizer, &mut turns, jobs),
                 Batch::Texts(jobs) => {
-                    embed_texts(shared, &mut *loaded.engine, loaded.fingerprint, &tokenizer, jobs);
+                    embed_texts(shared, &mut *loaded.engine, loaded.fingerprint, &tokenizer, &mut turns, jobs);
                 }
             },
             Err(_) if !shared.readable.include_the_model() => {
@@ -100,7 +101,13 @@ fn seal(shared: &Shared, engine: &mut dyn Engine) {
     }
 }
 
-fn embed_images(shared: &Shared, loaded: &mut Loaded, tokenizer: &Tokenizer, jobs: Vec<Job<Decoded>>) {
+fn embed_images(
+    shared: &Shared,
+    loaded: &mut Loaded,
+    tokenizer: &Tokenizer,
+    turns: &mut Turns,
+    jobs: Vec<Job<Decoded>>,
+) {
     let Loaded { engine, fingerprint } = loaded;
     let digests = jobs.iter().map(|job| job.input.sha256).collect();
     let (images, responders): (Vec<_>, Vec<_>) = jobs
@@ -108,26 +115,28 @@ fn embed_images(shared: &Shared, loaded: &mut Loaded, tokenizer: &Tokenizer, job
         .map(|job| (job.input.pixels, (job.responder, job.input.animated, job.input.thumbnail)))
         .unzip();
     let watched = shared.watchdog.watch(Subject::Images(digests));
-    let mut turns = Turns::new(Instant::now());
+    let (began, texts_before) = (Instant::now(), turns.texts());
     #[cfg(feature = "fault-injection")]
     crate::fault::wait_for_images(images.len());
     let results = inference::embed_images_with_breaks(&mut **engine, &images, &mut |engine| {
-        let began = Instant::now();
-        if !turns.is_texts(began) {
+        if !turns.is_texts(Instant::now()) {
             return;
         }
         let texts = shared.queue.texts_at_break();
         if !texts.is_empty() {
-            watched.without(|| embed_texts(shared, engine, *fingerprint, tokenizer, texts));
-            turns.texts_took(began, Instant::now());
+            // A panic here must not count as one of the pass, whose images would be computed again.
+            super::or_end(|| {
+                watched.without(|| embed_texts(shared, engine, *fingerprint, tokenizer, turns, texts));
+            });
         }
     });
+    let took = began.elapsed().saturating_sub(turns.texts() - texts_before);
     if !engine.is_current() {
         // These results may come from other weights. The next batch ends this process.
         refuse_all(responders.into_iter().map(|(responder, ..)| responder));
         return;
     }
-    shared.queue.images_took(images.len(), turns.images_took(Instant::now()));
+    shared.queue.images_took(images.len(), took);
     drop(watched);
     for ((responder, animated, thumbnail), result) in responders.into_iter().zip(results) {
         answer(responder, *fingerprint, result, animated, thumbnail);
@@ -139,6 +148,7 @@ fn embed_texts(
     engine: &mut dyn TextEngine,
     fingerprint: ModelFingerprint,
     tokenizer: &Tokenizer,
+    turns: &mut Turns,
     jobs: Vec<Job<String>>,
 ) {
     let lengths = jobs.iter().map(|job| job.input.len()).collect();
@@ -161,6 +171,7 @@ fn embed_texts(
     }
     let began = Instant::now();
     let results = inference::embed_texts(engine, &texts);
+    turns.texts_took(began, Instant::now());
     if !engine.is_current() {
         refuse_all(prepared.into_iter().map(|(_, responder)| responder));
         return;

@@ -24,7 +24,7 @@ const WEIGHT: f64 = 0.25;
 /// tenth.
 ///
 /// Engines that prepare their weights in each pass gain much more: candle embeds 25 to 50 percent more images per second in
-/// batches of eight than one by one, but has no breaks in them. There a pass has eight, however long they take, as long as no
+/// batches of eight than one by one, but has no break in such a batch. There a pass has eight, however long they take, as long as no
 /// texts arrive. The first text after a pause waits for such a pass, the following ones do not. Passes of texts always have
 /// eight, since texts only wait for each other.
 pub struct PassSize {

@@ -83,7 +83,7 @@ struct State {
     decoding_large: bool,
     decoded: Line<Decoded>,
     texts: Line<String>,
-    /// Whether the model's last batch was one of texts.
+    /// Whether the model's last batch, or that of the last break, was one of texts.
     last_was_texts: bool,
     pass_size: PassSize,
     /// Of the reported passes; waiting jobs are counted on request.
@@ -224,7 +224,7 @@ impl Queue {
     }
 
     /// Waits for work for the model, up to the size of a pass. Texts go first, since a user waits for them, but a batch of
-    /// images goes between two batches of texts. [`texts_at_break`](Self::texts_at_break) gives texts within its pass.
+    /// images goes between two batches of texts. Within its pass, [`texts_at_break`](Self::texts_at_break) gives texts.
     pub fn next_batch(&self) -> Batch {
         let mut state = self.lock();
         loop {
@@ -258,6 +258,7 @@ impl Queue {
         let mut state = self.lock();
         let size = state.pass_size.texts();
         let texts = take_batch(&mut state.texts, size);
+        state.last_was_texts = !texts.is_empty();
         state.work.waited += waited(&texts);
         texts
     }

@@ -42,6 +42,23 @@ fn more_imports_than_one_worker_runs_start_another() -> Result<()> {
 }
 
 #[test]
+fn work_does_not_wait_for_a_second_worker_without_a_slot() -> Result<()> {
+    // Launcher, supervisor and the server's own launcher for logical replication use three.
+    let (_world, mut client) = World::builder()
+        .sandbox(quick_board("Beach", 3))
+        .setting("pinterest.workers_per_database", "2")
+        .setting("max_worker_processes", "4")
+        .start()?
+        .with_session()?;
+    import(&mut client, "Beach")?;
+    assert!(client.value::<bool>("SELECT slots_used = slots AND workers = 1 FROM pinterest.stat_workers")?);
+    // Alerts and pinterest_doctor() report those.
+    let refused: bool = client.value("SELECT last_refusal IS NOT NULL FROM pinterest.stat_workers")?;
+    assert!(!refused, "the database has a worker");
+    Ok(())
+}
+
+#[test]
 fn more_rows_than_one_worker_takes_start_another() -> Result<()> {
     let world = two_workers(quick_board("Beach", 40))?;
     world.cluster.set("pinterest.tracked_image_hosts", &world.sandbox.host())?;
