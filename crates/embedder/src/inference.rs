@@ -11,8 +11,8 @@ use embedder::{ErrorKind, MAX_THUMBNAIL_BYTES, MOST_THUMBNAIL_SIDE, THUMBNAIL_SI
 
 use crate::failure::Failure;
 
-/// Inputs of one forward pass unless a user would wait for its end. Eight make the reference engine half as fast again as one, and keep
-/// all threads of any engine busy; more do not help.
+/// Inputs of one forward pass unless a user would wait for its end. Eight make the reference engine half as fast again as one,
+/// and keep all threads of any engine busy; more do not help.
 pub const BATCH: usize = 8;
 
 /// Decodes and prepares one image, with the thumbnail that is made with embeddings if `wants_thumbnail`. If the decoder

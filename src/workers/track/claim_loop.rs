@@ -22,6 +22,7 @@ use crate::store::track::work::{self, ClaimedRow, ReadyColumn};
 use crate::workers::context::Context;
 use crate::workers::embedding::{self, Gate, Ready};
 use crate::workers::log::About;
+use crate::workers::registry;
 
 /// Rows in work at the same time: enough for the embedder's batches and the downloads before them.
 const AT_ONCE: usize = 16;
@@ -161,6 +162,8 @@ impl ClaimLoop {
         let (identity, of) = (self.context.identity.clone(), column.clone());
         let claim = move || {
             store::wait_briefly_for_locks();
+            // Processes may have started and claimed rows since the list was read: connecting to the embedder takes a while.
+            let live = [&registry::live_identities()[..], &live[..]].concat();
             work::claim(&of, &identity, &live, limit, embedding::ATTEMPTS)
         };
         let claimed = self.context.database.run(claim).await?;

@@ -20,13 +20,13 @@ const WEIGHT: f64 = 0.25;
 /// Chooses sizes so that a pass stays below a limit, since inputs that arrive during a pass wait for its end.
 ///
 /// Texts do not wait for images that the fast kernels compute: such a pass has breaks for them. So up to eight images may take
-/// four times the limit: on two cores that embed 45 images per second, eight in a pass instead of two increase the rate by a
-/// tenth.
+/// four times the limit: on two cores that embed 50 images per second, an import in passes of eight instead of four or five took
+/// 6 percent less time.
 ///
 /// Engines that prepare their weights in each pass gain much more: candle embeds 25 to 50 percent more images per second in
-/// batches of eight than one by one, but has no break in such a batch. There a pass has eight, however long they take, as long as no
-/// texts arrive. The first text after a pause waits for such a pass, the following ones do not. Passes of texts always have
-/// eight, since texts only wait for each other.
+/// batches of eight than one by one, but has no break in such a batch. There a pass has eight, however long they take, as long
+/// as no texts arrive. The first text after a pause waits for such a pass, the following ones do not. Passes of texts always
+/// have eight, since texts only wait for each other.
 pub struct PassSize {
     limit: Duration,
     batches_pay: bool,
