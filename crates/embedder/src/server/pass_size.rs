@@ -20,8 +20,8 @@ const WEIGHT: f64 = 0.25;
 /// Chooses sizes so that a pass stays below a limit, since inputs that arrive during a pass wait for its end.
 ///
 /// Texts do not wait for images that the fast kernels compute: such a pass has breaks for them. So up to eight images may take
-/// four times the limit: on two cores that embed 50 images per second, an import in passes of eight instead of four or five took
-/// 6 percent less time.
+/// four times the limit. On two cores that embed 50 images per second, passes of eight instead of five shortened an import by
+/// 6 percent.
 ///
 /// Engines that prepare their weights in each pass gain much more: candle embeds 25 to 50 percent more images per second in
 /// batches of eight than one by one, but has no break in such a batch. There a pass has eight, however long they take, as long

@@ -145,7 +145,7 @@ impl Tower {
         self.finish::<F>(context, layer, rows);
     }
 
-    /// The rest of the last layer, of which only one row per sequence is needed.
+    /// Completes the last layer. After it only one row of each sequence is needed.
     fn finish_wanted<F: Format>(&mut self, context: Context<'_, F::Simd>, layer: &Layer, sequences: &[Sequence]) {
         self.mix::<F>(context, sequences);
         for (index, sequence) in sequences.iter().enumerate() {
